@@ -1,0 +1,63 @@
+# make test      build .venv if need be, run the quick tests
+# make test-all  run every test
+# make lint      style, types, layers
+# make env       only build .venv
+# make lock      resolve requirements/lock.txt anew
+#
+# PYTHON chooses the interpreter (3.10 or newer), PYTEST_ARGS adds to pytest's arguments.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+WORKERS ?= 2
+
+VERSION := $(shell $(PYTHON) -c 'import sys; v = sys.version_info; print("%d.%d" % v[:2] if v >= (3, 10) else "")')
+ifeq ($(VERSION),)
+$(error tdir needs Python 3.10 or newer, and $(PYTHON) is not one: pass PYTHON=python3.12, for instance)
+endif
+
+LOCK := requirements/lock.txt
+BIN := .venv/bin
+# Newer than the lock and the metadata when the environment holds them; another interpreter has another stamp.
+STAMP := .venv/built-with-python$(VERSION)
+
+# One thread for each of pytest's workers; and ultralytics neither installs packages nor looks for news by itself.
+export OMP_NUM_THREADS ?= 1
+export YOLO_AUTOINSTALL ?= false
+export YOLO_OFFLINE ?= true
+
+.PHONY: test test-all lint format env lock clean
+
+test: $(STAMP)
+	@$(BIN)/pytest -n $(WORKERS) -m "not slow" $(PYTEST_ARGS)
+
+test-all: $(STAMP)
+	@$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+env: $(STAMP)
+
+# --no-deps: the lock is complete, and opencv-python is left out of it on purpose (requirements/overrides.txt).
+$(STAMP): $(LOCK) setup.cfg pyproject.toml
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -r $(LOCK)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+# Once with every extra and for every Python that we support.
+lock: $(STAMP)
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --extra yolo --extra dev --no-annotate \
+		--constraint requirements/constraints.txt --override requirements/overrides.txt \
+		--custom-compile-command "make lock" --output-file $(LOCK) setup.cfg
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist tdir.egg-info

@@ -1,0 +1,1 @@
+"""Readers, one file per layout, and the degradations."""

@@ -1,0 +1,151 @@
+"""Degradations made at native size, reproducible photo by photo: haze and low light."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tdir.data.images import Pixels
+from tdir.data.sample import DetectionSet, Sample
+from tdir.errors import ConfigError
+from tdir.registry import DEGRADATIONS
+from tdir.structures import Detections
+
+
+class Degradation(ABC):
+    """Base of every degradation: ``(H, W, 3)`` uint8 RGB -> the same shape, its chance drawn from a generator."""
+
+    @abstractmethod
+    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        """The degraded image; ``image`` itself is left as it is."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, object]:
+        """What ``DEGRADATIONS.build`` rebuilds this degradation from, for a record of a training."""
+
+
+@DEGRADATIONS.register_module("haze")
+class Haze(Degradation):
+    """The synthetic haze of IA-YOLO (AAAI 2022, section 4.1), thickest in the image centre.
+
+    ``I = J t + A (1 - t)`` with ``t = exp(-beta d)``, ``d = -0.04 rho + sqrt(max(H, W))``, ``rho`` the distance in
+    pixels from ``(H // 2, W // 2)`` and ``beta = scale (0.05 + 0.01 i)``, ``i`` drawn uniformly from ``low..high``.
+
+    Args:
+        light: the air light ``A`` in [0, 1].
+        low: the least ``i``.
+        high: the greatest ``i``, included.
+        scale: a factor on ``beta``; 1 is the published strength.
+
+    Raises:
+        ConfigError: if ``light`` is outside [0, 1], ``low..high`` is no range from 0, or ``scale`` is not positive.
+    """
+
+    def __init__(self, light: float = 0.5, low: int = 0, high: int = 9, scale: float = 1.0):
+        if not 0 <= light <= 1:
+            raise ConfigError(f"light must lie in [0, 1], got {light}")
+        if not 0 <= low <= high:
+            raise ConfigError(f"levels must satisfy 0 <= low <= high, got low={low}, high={high}")
+        if not 0 < scale < math.inf:
+            raise ConfigError(f"scale must be positive, got {scale}")
+        self.light, self.low, self.high, self.scale = light, low, high, scale
+
+    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        """The image in haze of a strength that is drawn."""
+        level = int(rng.integers(self.low, self.high, endpoint=True))
+        height, width = image.shape[:2]
+        transmission = haze_transmission(height, width, self.scale * (0.05 + 0.01 * level))[..., None]
+        light = np.float32(255 * self.light)
+        hazy = (image - light) * transmission + light
+        # t exceeds 1 in the corners of large images. The fraction is cut off, not rounded, as published.
+        return np.clip(hazy, 0, 255, out=hazy).astype(np.uint8)
+
+    def settings(self) -> dict[str, object]:
+        """What ``DEGRADATIONS.build`` rebuilds this degradation from."""
+        return {"type": "haze", "light": self.light, "low": self.low, "high": self.high, "scale": self.scale}
+
+
+def haze_transmission(height: int, width: int, beta: float) -> np.ndarray:
+    """IA-YOLO's ``t = exp(-beta d)`` for every pixel, ``(H, W)`` float32."""
+    rows = np.arange(height, dtype=np.float32)[:, None] - height // 2
+    columns = np.arange(width, dtype=np.float32)[None, :] - width // 2
+    distance = np.sqrt(rows * rows + columns * columns)
+    exponent = np.float32(0.04 * beta) * distance - np.float32(beta * math.sqrt(max(height, width)))
+    return np.exp(exponent, out=exponent)
+
+
+@DEGRADATIONS.register_module("low_light")
+class LowLight(Degradation):
+    """A dark, noisy photo: ``I^gamma``, then shot and read noise, then quantisation to 8 bits.
+
+    ``gamma`` is drawn uniformly from its range. The noise is Gaussian with variance ``shot I + read^2``, where ``I`` is
+    the darkened image in [0, 1]: the usual approximation of Poisson shot noise plus sensor read noise.
+
+    Args:
+        gamma: the least and the greatest exponent, at least 1.
+        shot: variance per unit of signal. The default of 0.0005 is a pixel whose white is 2,000 photo-electrons, a
+            small sensor at high ISO; 0 turns it off.
+        read: standard deviation in [0, 1]. The default of 0.002 is four of these electrons, half a grey level; 0
+            turns it off.
+
+    Raises:
+        ConfigError: if the range of ``gamma`` does not satisfy 1 <= low <= high, or a noise is negative.
+    """
+
+    def __init__(self, gamma: tuple[float, float] = (1.5, 5.0), shot: float = 0.0005, read: float = 0.002):
+        if len(gamma) != 2 or not 1 <= gamma[0] <= gamma[1] < math.inf:
+            raise ConfigError(f"gamma must be two exponents with 1 <= low <= high, got {gamma}")
+        if not (0 <= shot < math.inf and 0 <= read < math.inf):
+            raise ConfigError(f"noise must not be negative, got shot={shot}, read={read}")
+        self.gamma, self.shot, self.read = (float(gamma[0]), float(gamma[1])), shot, read
+
+    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        """The image at a darkness that is drawn, with fresh noise."""
+        # Signal and noise strength depend on the 256 grey levels only: two tables instead of a power per pixel.
+        signal = np.linspace(0, 1, 256) ** rng.uniform(*self.gamma)
+        deviation = np.sqrt(self.shot * signal + self.read**2)
+        noise = rng.standard_normal(image.shape, dtype=np.float32)
+        noise *= (255 * deviation).astype(np.float32)[image]
+        noise += (255 * signal).astype(np.float32)[image]
+        return np.clip(np.rint(noise, out=noise), 0, 255, out=noise).astype(np.uint8)
+
+    def settings(self) -> dict[str, object]:
+        """What ``DEGRADATIONS.build`` rebuilds this degradation from."""
+        return {"type": "low_light", "gamma": self.gamma, "shot": self.shot, "read": self.read}
+
+
+class Degraded(DetectionSet):
+    """A data set seen through a degradation; truth, names, paths and order stay.
+
+    A photo's draw depends on ``seed`` and its name alone, so it looks the same in any order, subset or process.
+
+    Args:
+        data_set: any detection set.
+        degradation: made at native size, before any resizing.
+        seed: not negative; another seed draws anew.
+
+    Raises:
+        ConfigError: if ``seed`` is negative.
+    """
+
+    def __init__(self, data_set: DetectionSet, degradation: Degradation, seed: int = 0):
+        if seed < 0:
+            raise ConfigError(f"seed must not be negative, got {seed}")
+        self.data_set, self.degradation, self.seed = data_set, degradation, seed
+        self.classes: list[str] = data_set.classes
+        self.paths: list[Path] = data_set.paths
+        self.names: list[str] = data_set.names
+
+    def truth(self, index: int) -> Detections | None:
+        """The boxes of image ``index``, as in the set that is degraded."""
+        return self.data_set.truth(index)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self.data_set[index]
+        rng = np.random.default_rng([self.seed, zlib.crc32(sample.name.encode(errors="surrogateescape"))])
+        return replace(sample, image=self.degradation(sample.image, rng))

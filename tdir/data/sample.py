@@ -1,0 +1,98 @@
+"""What every data set of tdir gives: samples with boxes, by index."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+from tdir.data.images import Pixels, read_image
+from tdir.errors import DataError
+from tdir.structures import Detections
+
+DATA_VARIABLE = "TDIR_DATA"
+
+
+@dataclass
+class Sample:
+    """One image of a data set.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB at native size.
+        truth: boxes in pixels of the image; labels are positions in the set's ``classes``; ``None`` without a truth.
+        name: unique in its set and the same on every machine.
+        path: the image file.
+    """
+
+    image: Pixels
+    truth: Detections | None
+    name: str
+    path: Path
+
+
+class DetectionSet(ABC):
+    """Base of every detection data set: a sequence of samples.
+
+    Attributes:
+        classes: the class names; a label is a position in this list.
+        paths: the image files.
+        names: one per image, unique, the same on every machine.
+    """
+
+    classes: list[str]
+    paths: list[Path]
+    names: list[str]
+
+    @abstractmethod
+    def truth(self, index: int) -> Detections | None:
+        """The boxes of image ``index`` without reading its pixels; ``None`` if the set has no truth.
+
+        Raises:
+            DataError: if the annotation is missing or malformed.
+        """
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Sample ``index``.
+
+        Raises:
+            DataError: if the image or its annotation cannot be read.
+        """
+        path = self.paths[index]
+        return Sample(read_image(path), self.truth(index), self.names[index], path)
+
+
+def find_root(root: str | Path) -> Path:
+    """Where a data set lies: the path as given, or below a folder of the environment variable ``TDIR_DATA``.
+
+    Args:
+        root: a path; ``TDIR_DATA`` holds folders separated as in ``PATH``.
+
+    Raises:
+        DataError: if it is nowhere; the message lists where it was looked for.
+    """
+    given = Path(root).expanduser()
+    folders = [Path(folder) for folder in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if folder]
+    candidates = [given, *(folder / given for folder in folders)]
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    looked = ", ".join(dict.fromkeys(str(candidate.absolute()) for candidate in candidates))
+    raise DataError(
+        f"no data set {str(root)!r}; looked at {looked}: give its path, or add its parent to {DATA_VARIABLE}"
+    )
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file of a data set, stripped; a byte order mark is dropped, empty lines stay.
+
+    Raises:
+        DataError: if it cannot be read, or is not UTF-8.
+    """
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as text ({error})") from error

@@ -1,0 +1,1 @@
+"""Frozen vision models behind one contract."""

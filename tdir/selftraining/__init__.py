@@ -1,0 +1,1 @@
+"""Self-training: the teacher's pseudo-labels, their risk, and the mix."""

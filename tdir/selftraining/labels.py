@@ -1,0 +1,85 @@
+"""Pseudo-labels from what the teacher cached: risk, merge and filter (VaT section 4.2, Algorithm 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from tdir.heads.base import Head
+from tdir.selftraining.nuq import NUQ
+from tdir.selftraining.store import Source, TeacherStore
+from tdir.structures import Detections
+
+
+@dataclass
+class PseudoLabel:
+    """What the teacher says of one image.
+
+    Args:
+        target: the kept boxes with their labels; dropped boxes as ignored regions.
+        uncertainty: U, the mean risk of the kept boxes in [0, 1]; 0 without any.
+    """
+
+    target: Detections
+    uncertainty: float
+
+
+def fit_risk(clean: TeacherStore, classes: int, dims: int = 32, neighbours: int = 50, seed: int = 0) -> NUQ:
+    """NUQ fitted on the head's predictions on the clean set.
+
+    Raises:
+        DataError: if there are too few of them.
+    """
+    said = [clean.source("image", i) for i in range(len(clean))]
+    embeddings = torch.cat([source.embeddings for source in said])
+    labels = torch.cat([source.found.labels for source in said])
+    return NUQ(dims, neighbours, seed=seed).fit(embeddings, labels, classes)
+
+
+def with_risk(source: Source, risk: NUQ | None, fitted: bool = False) -> Detections:
+    """The predictions of a source with their risk; 0 without an estimate.
+
+    Args:
+        source: predictions and embeddings.
+        risk: the estimate, or ``None``.
+        fitted: whether the estimate was fitted on these very predictions.
+    """
+    found = source.found
+    if risk is None or not len(found):
+        total = torch.zeros(len(found))
+    else:
+        total = risk.risk(source.embeddings, fitted=fitted).total.float()
+    return Detections(found.boxes, found.labels, found.scores, risk=total)
+
+
+def filtered(found: Detections, epsilon: float) -> PseudoLabel:
+    """Keep what has a risk of at most ``epsilon``; the rest becomes ignored regions (Algorithm 1, line 6)."""
+    assert found.risk is not None
+    keep = found.risk <= epsilon
+    kept = found[keep]
+    target = Detections(kept.boxes, kept.labels).with_ignored(found.boxes[~keep])
+    assert kept.risk is not None
+    return PseudoLabel(target, float(kept.risk.mean()) if len(kept) else 0.0)
+
+
+def label_degraded(
+    store: TeacherStore, head: Head, risk: NUQ | None, epsilon: float, iou: float = 0.7
+) -> list[PseudoLabel]:
+    """Y_LQ: the predictions on the degraded and the restored version, merged, then filtered by risk.
+
+    A store that was studied with "original" holds the predictions on the image before its degradation; those are then
+    the labels, which makes the training an oracle.
+    """
+    if "original" in store.sources():
+        return [filtered(with_risk(store.source("original", i), None), 1.0) for i in range(len(store))]
+    labels = []
+    for i in range(len(store)):
+        degraded, restored = (with_risk(store.source(name, i), risk) for name in ("image", "restored"))
+        labels.append(filtered(head.merge(degraded, restored, iou), epsilon))
+    return labels
+
+
+def label_clean(store: TeacherStore, risk: NUQ | None) -> list[PseudoLabel]:
+    """Y_HQ: the predictions on the clean images, all of them kept."""
+    return [filtered(with_risk(store.source("image", i), risk, fitted=True), 1.0) for i in range(len(store))]

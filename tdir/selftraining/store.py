@@ -1,0 +1,133 @@
+"""The teacher's cache on disk: pixels in one memory-mapped file, predictions beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tdir.errors import DataError
+from tdir.structures import Detections
+
+INDEX, PIXELS, PREDICTIONS = "index.json", "pixels.u8", "predictions.safetensors"
+
+
+def content_key(parts: Mapping[str, Any]) -> str:
+    """A short name for a cache from everything that its content depends on."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass
+class Source:
+    """What the head said of one version of an image."""
+
+    found: Detections
+    embeddings: Tensor
+
+
+class TeacherStore:
+    """Read access to a finished cache.
+
+    Args:
+        folder: where the cache lies; ``TeacherWriter`` made it.
+
+    Every image has two versions of the same size, ``image`` and ``restored``, uint8 RGB.
+    """
+
+    def __init__(self, folder: Path):
+        record = json.loads((folder / INDEX).read_text())
+        self.folder = folder
+        self.names: list[str] = record["names"]
+        self.sizes: list[tuple[int, int]] = [tuple(size) for size in record["sizes"]]
+        self.skipped: list[str] = record["skipped"]
+        lengths = [2 * 3 * height * width for height, width in self.sizes]
+        self._starts = np.concatenate([[0], np.cumsum(lengths)])
+        self._pixels = np.memmap(folder / PIXELS, dtype=np.uint8, mode="r")
+        with safe_open(folder / PREDICTIONS, "pt") as tensors:
+            self._predictions = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118  not a dict
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def pixels(self, i: int) -> np.ndarray:
+        """``(2, H, W, 3)`` uint8: image i and its restored version."""
+        height, width = self.sizes[i]
+        return self._pixels[self._starts[i] : self._starts[i + 1]].reshape(2, height, width, 3)
+
+    def sources(self) -> list[str]:
+        """The versions that the head was asked about."""
+        return sorted({name.split(".")[0] for name in self._predictions})
+
+    def source(self, name: str, i: int) -> Source:
+        """What the head said of version ``name`` of image i."""
+        start, end = self._predictions[f"{name}.ends"][i : i + 2].tolist()
+        part = {
+            key: self._predictions[f"{name}.{key}"][start:end] for key in ("boxes", "labels", "scores", "embeddings")
+        }
+        return Source(Detections(part["boxes"], part["labels"], part["scores"]), part["embeddings"].float())
+
+
+class TeacherWriter:
+    """Writes a cache beside its final place and moves it there when complete.
+
+    Args:
+        folder: the final place.
+        expected_bytes: the estimate; refused when the disk has less left.
+
+    Raises:
+        DataError: if the disk is too full.
+    """
+
+    def __init__(self, folder: Path, expected_bytes: int):
+        self.folder = folder
+        self.partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir(parents=True)
+        free = shutil.disk_usage(self.partial).free
+        if expected_bytes > 0.95 * free:
+            self.partial.rmdir()
+            raise DataError(
+                f"the teacher's cache needs about {expected_bytes / 1e9:.2f} GB, {folder.parent} has "
+                f"{free / 1e9:.2f} GB left: set cache_dir to another disk or lower size"
+            )
+        self._pixels = open(self.partial / PIXELS, "wb")  # noqa: SIM115  finish() closes it
+        self._names: list[str] = []
+        self._sizes: list[tuple[int, int]] = []
+        self._found: dict[str, list[Source]] = {}
+
+    def add(self, name: str, image: np.ndarray, restored: np.ndarray, said: Mapping[str, Source]) -> None:
+        """Append one image ``(H, W, 3)`` uint8, its restored version and what the head said of each version."""
+        self._pixels.write(np.stack([image, restored]).tobytes())
+        self._names.append(name)
+        self._sizes.append((image.shape[0], image.shape[1]))
+        for source, prediction in said.items():
+            self._found.setdefault(source, []).append(prediction)
+
+    def finish(self, skipped: list[str]) -> TeacherStore:
+        """Put the cache in its place and open it."""
+        self._pixels.close()
+        tensors = {}
+        for source, said in self._found.items():
+            ends = np.cumsum([0] + [len(one.found) for one in said])
+            tensors[f"{source}.ends"] = torch.from_numpy(ends)
+            tensors[f"{source}.boxes"] = torch.cat([one.found.boxes for one in said])
+            tensors[f"{source}.labels"] = torch.cat([one.found.labels for one in said])
+            tensors[f"{source}.scores"] = torch.cat([one.found.scores for one in said if one.found.scores is not None])
+            tensors[f"{source}.embeddings"] = torch.cat([one.embeddings.half() for one in said])
+        save_file({name: value.contiguous() for name, value in tensors.items()}, self.partial / PREDICTIONS)
+        index = {"names": self._names, "sizes": self._sizes, "skipped": skipped}
+        (self.partial / INDEX).write_text(json.dumps(index))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.replace(self.partial, self.folder)
+        return TeacherStore(self.folder)

@@ -1,0 +1,156 @@
+"""The teacher: everything in Algorithm 1 that does not depend on the translator, computed once for a data set."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from tdir.data.degradations import Degraded
+from tdir.data.images import pad_batch, resize_longest, to_tensor, to_uint8
+from tdir.data.sample import DetectionSet
+from tdir.errors import DataError
+from tdir.frozen import state_hash
+from tdir.heads.base import Head
+from tdir.restorers.base import Restorer
+from tdir.selftraining.store import Source, TeacherStore, TeacherWriter, content_key
+
+MOST_UNREADABLE = 0.01
+log = logging.getLogger("tdir")
+
+
+class Teacher:
+    """The frozen restorer and head, asked once about every image.
+
+    Args:
+        restorer: gives the restored version of every image.
+        head: predicts on the versions.
+        size: the longest side of the training images, pixels.
+        cache_dir: where caches are kept and found again.
+        score: the least confidence of a prediction that is kept, in [0, 1].
+        iou: overlap for NMS.
+        batch_size: images at a time.
+        device: where the frozen parts run.
+    """
+
+    def __init__(
+        self,
+        restorer: Restorer,
+        head: Head,
+        size: int,
+        cache_dir: Path,
+        score: float = 0.25,
+        iou: float = 0.7,
+        batch_size: int = 8,
+        device: torch.device | str = "cpu",
+    ):
+        self.restorer, self.head, self.size, self.cache_dir = restorer, head, size, Path(cache_dir)
+        self.score, self.iou, self.batch_size, self.device = score, iou, batch_size, device
+
+    def key(self, data_set: DetectionSet, sources: tuple[str, ...]) -> str:
+        """The name of the cache of a data set: weights, settings and the list of files."""
+        files = [(path.name, path.stat().st_size if path.exists() else -1) for path in data_set.paths]
+        frozen = [state_hash(self.restorer), state_hash(self.head), type(self.restorer).__name__, self.head.classes]
+        settings = [self.size, self.score, self.iou, sorted(sources), _how_degraded(data_set)]
+        return content_key({"files": files, "frozen": frozen, "settings": settings, "format": 1})
+
+    def expected_bytes(self, count: int) -> int:
+        """The estimated size of the cache of ``count`` images, bytes."""
+        return count * 2 * 3 * self.size * self.size * 3 // 4
+
+    def study(self, data_set: DetectionSet, sources: tuple[str, ...]) -> TeacherStore:
+        """The cache of a data set, found on disk or made.
+
+        Args:
+            data_set: the images; a truth it may hold is not looked at.
+            sources: the versions to predict on: "image", "restored", and for an oracle "original", the image before the
+                degradation was made.
+
+        Raises:
+            DataError: if more than 1 % of the images cannot be read, or the disk is too full.
+        """
+        folder = self.cache_dir / self.key(data_set, sources)
+        if folder.exists():
+            log.info("teacher: %d images from %s", len(data_set), folder)
+            return TeacherStore(folder)
+        size = self.expected_bytes(len(data_set))
+        log.info("teacher: asking about %d images, about %.2f GB in %s", len(data_set), size / 1e9, folder)
+        writer = TeacherWriter(folder, size)
+        skipped: list[str] = []
+        with tqdm(total=len(data_set), desc="teacher", unit="image", disable=None) as bar:
+            for names, versions in self._batches(data_set, sources, skipped):
+                self._add(writer, names, versions, sources)
+                bar.update(len(names))
+        return writer.finish(skipped)
+
+    def _batches(
+        self, data_set: DetectionSet, sources: tuple[str, ...], skipped: list[str]
+    ) -> Iterator[tuple[list[str], dict[str, list[np.ndarray]]]]:
+        names: list[str] = []
+        versions: dict[str, list[np.ndarray]] = {"image": [], "original": []}
+        for i in range(len(data_set)):
+            try:
+                sample = data_set[i]
+                if "original" in sources:
+                    versions["original"].append(resize_longest(_original(data_set, i), self.size))
+            except DataError as error:
+                skipped.append(str(error))
+                log.warning("skipped: %s", error)
+                _check_skipped(skipped, len(data_set))
+                continue
+            names.append(sample.name)
+            versions["image"].append(resize_longest(sample.image, self.size))
+            if len(names) == self.batch_size:
+                yield names, versions
+                names, versions = [], {"image": [], "original": []}
+        if names:
+            yield names, versions
+
+    @torch.no_grad()
+    def _add(
+        self, writer: TeacherWriter, names: list[str], versions: dict[str, list[np.ndarray]], sources: tuple[str, ...]
+    ) -> None:
+        images, sizes = pad_batch([to_tensor(image) for image in versions["image"]])
+        restored = _cropped(self.restorer(images.to(self.device)).cpu(), sizes)
+        versions = {**versions, "restored": [to_uint8(image) for image in restored]}
+        said = {source: self._ask(versions[source]) for source in sources}
+        for i, name in enumerate(names):
+            answers = {source: answer[i] for source, answer in said.items()}
+            writer.add(name, versions["image"][i], versions["restored"][i], answers)
+
+    def _ask(self, images: list[np.ndarray]) -> list[Source]:
+        """Predictions and embeddings on uint8 images."""
+        batch, sizes = pad_batch([to_tensor(image) for image in images])
+        outputs = self.head(batch.to(self.device))
+        found = self.head.decode(outputs, score=self.score, iou=self.iou)
+        for prediction, (height, width) in zip(found, sizes):
+            prediction.boxes[:, 0::2].clamp_(max=width)
+            prediction.boxes[:, 1::2].clamp_(max=height)
+        embeddings = self.head.embed(outputs, found)
+        return [Source(one.to("cpu"), vectors.cpu()) for one, vectors in zip(found, embeddings)]
+
+
+def _cropped(images: Tensor, sizes: list[tuple[int, int]]) -> list[Tensor]:
+    return [image[:, :height, :width] for image, (height, width) in zip(images, sizes)]
+
+
+def _original(data_set: DetectionSet, i: int) -> np.ndarray:
+    if not isinstance(data_set, Degraded):
+        raise DataError("an oracle needs images that tdir degraded itself: set data.degraded.degradation")
+    return data_set.data_set[i].image
+
+
+def _how_degraded(data_set: DetectionSet) -> list[object]:
+    if not isinstance(data_set, Degraded):
+        return []
+    return [data_set.degradation.settings(), data_set.seed, *_how_degraded(data_set.data_set)]
+
+
+def _check_skipped(skipped: list[str], count: int) -> None:
+    if len(skipped) > MOST_UNREADABLE * count:
+        raise DataError(f"{len(skipped)} of {count} images cannot be read, more than 1 %: {'; '.join(skipped[:5])}")

@@ -1,0 +1,118 @@
+"""What heads predict and losses take: dataclasses of tensors, the masks optional."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from tdir.errors import ShapeError
+
+
+@dataclass
+class Detections:
+    """The boxes of one image.
+
+    Args:
+        boxes: ``(n, 4)`` float, xyxy in pixels of the image they belong to.
+        labels: ``(n,)`` int64, positions in the class list they belong to; -1 where only ``ignored`` matters.
+        scores: ``(n,)`` float in [0, 1]; ``None`` for truths.
+        ignored: ``(n,)`` bool; such a box is a region without a label: it neither trains nor counts.
+        difficult: ``(n,)`` bool, as Pascal VOC marks truths.
+        risk: ``(n,)`` float in [0, 1], how uncertain a pseudo-label is (VaT Algorithm 1, U).
+
+    Raises:
+        ShapeError: if the boxes are not ``(n, 4)`` or a field has another length than the boxes.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    scores: Tensor | None = None
+    ignored: Tensor | None = None
+    difficult: Tensor | None = None
+    risk: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.boxes.ndim != 2 or self.boxes.shape[1] != 4:
+            raise ShapeError(f"boxes must have shape (n, 4), got {tuple(self.boxes.shape)}")
+        for name, value in self._columns():
+            if len(value) != len(self.boxes):
+                raise ShapeError(f"{len(self.boxes)} boxes but {len(value)} {name}: give one per box")
+
+    def _columns(self) -> list[tuple[str, Tensor]]:
+        named = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return [(name, value) for name, value in named if value is not None]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: Tensor) -> Detections:
+        """The boxes that a mask or an index tensor selects."""
+        return Detections(**{name: value[index] for name, value in self._columns()})
+
+    @classmethod
+    def empty(cls, device: torch.device | str = "cpu", scored: bool = False) -> Detections:
+        """No boxes at all."""
+        scores = torch.zeros(0, device=device) if scored else None
+        labels = torch.zeros(0, dtype=torch.long, device=device)
+        return cls(torch.zeros(0, 4, device=device), labels, scores)
+
+    @classmethod
+    def regions(cls, boxes: Tensor) -> Detections:
+        """Boxes ``(n, 4)`` as ignored regions."""
+        labels = torch.full((len(boxes),), -1, dtype=torch.long, device=boxes.device)
+        return cls(boxes, labels, ignored=torch.ones_like(labels, dtype=torch.bool))
+
+    def to(self, device: torch.device | str) -> Detections:
+        """The same boxes on another device."""
+        return Detections(**{name: value.to(device) for name, value in self._columns()})
+
+    def scaled(self, x: float, y: float) -> Detections:
+        """The same boxes in an image resized by factors ``x`` and ``y``."""
+        columns = dict(self._columns())
+        columns["boxes"] = self.boxes * self.boxes.new_tensor([x, y, x, y])
+        return Detections(**columns)
+
+    @property
+    def labelled(self) -> Detections:
+        """The boxes that carry a label."""
+        return self if self.ignored is None else self[~self.ignored]
+
+    @property
+    def ignored_boxes(self) -> Tensor:
+        """The ignored regions, ``(m, 4)``."""
+        return self.boxes[:0] if self.ignored is None else self.boxes[self.ignored]
+
+    def with_ignored(self, *boxes: Tensor) -> Detections:
+        """These boxes with ``(m, 4)`` regions added as ignored; only labels and boxes come along."""
+        parts = [self, *(Detections.regions(b.to(self.boxes)) for b in boxes)]
+        masks = [torch.zeros_like(p.labels, dtype=torch.bool) if p.ignored is None else p.ignored for p in parts]
+        return Detections(
+            torch.cat([p.boxes for p in parts]), torch.cat([p.labels for p in parts]), ignored=torch.cat(masks)
+        )
+
+
+def concatenate(parts: Sequence[Detections]) -> Detections:
+    """All boxes of several predictions on one image; a field must be set in all parts or in none.
+
+    Raises:
+        ShapeError: if a field is set in some parts only.
+    """
+    columns: dict[str, Tensor | None] = {}
+    for field in fields(Detections):
+        values = [getattr(part, field.name) for part in parts]
+        present = [value for value in values if value is not None]
+        if present and len(present) != len(values):
+            raise ShapeError(f"'{field.name}' is set in {len(present)} of {len(values)} parts: set it in all or none")
+        columns[field.name] = torch.cat(present) if present else None
+    return Detections(**columns)  # type: ignore[arg-type]
+
+
+def check_images(images: Tensor, who: str) -> None:
+    """Raise a ShapeError unless ``images`` is a float ``(N, 3, H, W)`` tensor."""
+    if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+        raise ShapeError(
+            f"{who} takes RGB images (N, 3, H, W) as floats in [0, 1], got {images.dtype} {tuple(images.shape)}"
+        )

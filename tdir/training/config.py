@@ -1,0 +1,195 @@
+"""What a training is made of, from a config file or from a few names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mmengine.config import Config
+
+from tdir.data.degradations import Degraded
+from tdir.data.sample import DetectionSet, find_root
+from tdir.errors import ConfigError
+from tdir.registry import DATASETS, DEGRADATIONS, closest
+from tdir.training.objective import ObjectiveSettings
+from tdir.training.optim import OptimSettings
+
+Settings = TypeVar("Settings")
+
+
+@dataclass
+class TeacherSettings:
+    """How pseudo-labels are made.
+
+    Args:
+        score: the least confidence of a pseudo-label, in [0, 1].
+        iou: overlap at which two boxes of a class are one object, for NMS and for the merge.
+        epsilon: the largest risk of a pseudo-label on a degraded image, a quantile of the clean set's risk; 1 keeps
+            everything.
+        nuq: whether to estimate the risk at all.
+        dims: the most dimensions of NUQ's projected embeddings.
+        neighbours: of a NUQ estimate.
+        oracle: take the labels of degraded images from the images before the degradation: how much there is to win.
+        batch_size: images at a time.
+        cache_dir: where caches are kept; ``None`` is a folder in the work dir.
+    """
+
+    score: float = 0.25
+    iou: float = 0.7
+    epsilon: float = 1.0
+    nuq: bool = True
+    dims: int = 32
+    neighbours: int = 50
+    oracle: bool = False
+    batch_size: int = 8
+    cache_dir: str | None = None
+
+
+@dataclass
+class TrainConfig:
+    """A training, with the names that a config file uses.
+
+    Args:
+        restorer: ``{"type": name, "weights": file, ...}``.
+        translator: ``{"type": name, ...}``.
+        head: ``{"type": name, "weights": file, "classes": [...], ...}``.
+        degraded: the unlabelled degraded images, ``{"type": layout, "root": folder, ...}``, with an optional
+            "degradation" ``{"type": name, ...}`` and "degradation_seed".
+        clean: the unlabelled clean images, likewise.
+        val: labelled images that training never sees; with a "degradation" the rows include the clean images.
+        size: the longest side, pixels.
+        teacher: how pseudo-labels are made.
+        objective: the weights of the losses.
+        optim: optimiser and schedule.
+        seed: of the initial weights, the order of images and lambda.
+        checkpoint_every: steps.
+        validate_every: steps; 0 validates at the end only.
+        pictures: how many before/after pictures go to TensorBoard.
+        name: of the bundle.
+    """
+
+    restorer: dict[str, Any]
+    head: dict[str, Any]
+    degraded: dict[str, Any]
+    clean: dict[str, Any]
+    translator: dict[str, Any] = field(default_factory=lambda: {"type": "vat-light"})
+    val: dict[str, Any] | None = None
+    size: int = 320
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    optim: OptimSettings = field(default_factory=OptimSettings)
+    seed: int = 0
+    checkpoint_every: int = 250
+    validate_every: int = 0
+    pictures: int = 4
+    name: str = "vat"
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
+        """A checked config from plain values.
+
+        Raises:
+            ConfigError: on an unknown or a missing name, with the nearest right ones.
+        """
+        return _checked(cls, values, "config")
+
+    @classmethod
+    def from_file(cls, path: str | Path, options: Mapping[str, Any] | None = None) -> TrainConfig:
+        """A config file, Python as mmengine reads it, with ``options`` such as ``{"optim.lr": 1e-4}`` on top.
+
+        Raises:
+            ConfigError: if the file is missing, or holds a wrong name.
+        """
+        if not Path(path).is_file():
+            raise ConfigError(f"no config {str(path)!r}: the shipped ones are in configs/")
+        config = Config.fromfile(str(path))
+        config.merge_from_dict(dict(options or {}))
+        return cls.from_dict(config.to_dict())
+
+    @classmethod
+    def for_pair(
+        cls,
+        restorer: str,
+        head: str,
+        degraded: str,
+        clean: str,
+        val: str | None = None,
+        classes: Sequence[str] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> TrainConfig:
+        """A training for a new pair, from folders of images.
+
+        Args:
+            restorer: ``name`` or ``name:weights``.
+            head: a weight file of ultralytics.
+            degraded: a folder of unlabelled degraded images.
+            clean: a folder of unlabelled clean images.
+            val: a labelled set, Pascal VOC (with a test split) or YOLO layout.
+            classes: the classes of interest.
+            options: as for ``from_file``.
+        """
+        name, _, weights = restorer.partition(":")
+        values: dict[str, Any] = {
+            "restorer": {"type": name, **({"weights": weights} if weights else {})},
+            "head": {"type": "yolo", "weights": head, **({"classes": list(classes)} if classes else {})},
+            "degraded": {"type": "folder", "root": degraded},
+            "clean": {"type": "folder", "root": clean},
+        }
+        if val is not None:
+            values["val"] = {"root": val}
+        config = Config(values)
+        config.merge_from_dict(dict(options or {}))
+        return cls.from_dict(config.to_dict())
+
+    def record(self) -> dict[str, Any]:
+        """The config as plain values, for a checkpoint, a bundle and a result."""
+        return asdict(self)
+
+
+def _checked(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
+    known = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"{where} has no setting {name!r}: {closest(name, known)}")
+    nested = {"teacher": TeacherSettings, "objective": ObjectiveSettings, "optim": OptimSettings}
+    settings = {
+        name: _checked(nested[name], value, name) if name in nested and isinstance(value, Mapping) else value
+        for name, value in values.items()
+    }
+    try:
+        return kind(**settings)
+    except TypeError as error:
+        raise ConfigError(f"{where}: {error}".replace(f"{kind.__name__}.__init__() ", "")) from error
+
+
+def build_data(settings: Mapping[str, Any], degrade: bool = True) -> DetectionSet:
+    """The data set of a config's "degraded", "clean" or "val".
+
+    Args:
+        settings: ``{"type": layout, "root": folder, ...}``; without a type, the layout is told from the folder.
+        degrade: whether to make the degradation that the settings name.
+    """
+    settings = dict(settings)
+    degradation, seed = settings.pop("degradation", None), settings.pop("degradation_seed", 0)
+    if "type" not in settings:
+        settings = {**layout_of(settings["root"]), **settings}
+    data_set: DetectionSet = DATASETS.build(settings)
+    if degradation is None or not degrade:
+        return data_set
+    return Degraded(data_set, DEGRADATIONS.build(degradation), seed)
+
+
+def layout_of(root: str) -> dict[str, Any]:
+    """The reader for a folder, and the split to score on where there are splits."""
+    folder = find_root(root)
+    if (folder / "Annotations").is_dir():
+        splits = sorted(path.stem for path in (folder / "ImageSets" / "Main").glob("*.txt"))
+        preferred = [split for split in ("test", "val", "trainval") if split in splits] or splits
+        return {"type": "voc", "split": preferred[0]} if preferred else {"type": "folder"}
+    if (folder / "labels").is_dir():
+        splits = sorted(path.name for path in (folder / "labels").iterdir() if path.is_dir())
+        preferred = [split for split in splits if split.startswith(("test", "val"))] or splits
+        return {"type": "yolo", "split": preferred[0]} if preferred else {"type": "folder"}
+    return {"type": "folder"}

@@ -1,0 +1,82 @@
+"""Several processes, by torchrun or slurm, on GPUs or CPUs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import torch
+from torch import distributed as dist
+
+from tdir.errors import ConfigError
+
+LAUNCHERS = ("none", "pytorch", "slurm")
+
+
+def start(launcher: str) -> torch.device:
+    """Join the process group and say which device this process trains on.
+
+    mmengine's ``init_dist`` would call ``torch.cuda.set_device`` on a machine without one.
+
+    Args:
+        launcher: "none" for one process, "pytorch" under torchrun, "slurm" under srun.
+
+    Raises:
+        ConfigError: if the launcher is unknown or did not set its variables.
+    """
+    if launcher not in LAUNCHERS:
+        raise ConfigError(f"launcher must be one of {', '.join(LAUNCHERS)}, got {launcher!r}")
+    if launcher == "slurm":
+        _variables_from_slurm()
+    if launcher != "none":
+        missing = [name for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+        if missing:
+            raise ConfigError(f"launcher {launcher!r}: {', '.join(missing)} not set: start it with torchrun or srun")
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    torch.cuda.set_device(device)
+    return device
+
+
+def _variables_from_slurm() -> None:
+    names = {"RANK": "SLURM_PROCID", "WORLD_SIZE": "SLURM_NTASKS", "LOCAL_RANK": "SLURM_LOCALID"}
+    missing = [slurm for slurm in (*names.values(), "SLURM_NODELIST") if slurm not in os.environ]
+    if missing:
+        raise ConfigError(f"launcher 'slurm': {', '.join(missing)} not set: start it with srun")
+    for name, slurm in names.items():
+        os.environ[name] = os.environ[slurm]
+    if "MASTER_ADDR" not in os.environ:
+        listing = ["scontrol", "show", "hostnames", os.environ["SLURM_NODELIST"]]
+        os.environ["MASTER_ADDR"] = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split()[
+            0
+        ]
+    os.environ.setdefault("MASTER_PORT", "29500")
+
+
+def stop() -> None:
+    """Leave the process group, if there is one."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """This process's number, 0 without a group."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def is_first() -> bool:
+    """Whether this process logs and writes."""
+    return rank() == 0
+
+
+def wait() -> None:
+    """Until every process is here."""
+    if dist.is_initialized():
+        dist.barrier()

@@ -1,0 +1,100 @@
+"""What looks on while a translator trains: scalars, the four rows, pictures."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+
+from tdir.data.images import resize_longest
+from tdir.evaluation import base_rows, recovered, vat_rows
+from tdir.metrics.detection import DetectionScores
+from tdir.pipeline import Pipeline
+from tdir.training.config import TrainConfig, build_data
+from tdir.training.loop import Trainer
+from tdir.training.objective import Losses
+
+log = logging.getLogger("tdir")
+
+
+class ScalarLog:
+    """Losses and learning rate, to TensorBoard and as JSON lines.
+
+    Args:
+        work_dir: where ``losses.jsonl`` and the event files go.
+        every: steps between entries.
+    """
+
+    def __init__(self, work_dir: Path, every: int = 10):
+        self.every, self.writer = every, SummaryWriter(str(work_dir / "tensorboard"))
+        self.file = work_dir / "losses.jsonl"
+
+    def after_train_iter(self, trainer: Trainer, losses: Losses) -> None:
+        """Write the terms of a step."""
+        if trainer.step % self.every:
+            return
+        values = {name: value.item() for name, value in losses.terms.items()} | {"total": losses.total.item()}
+        for name, value in values.items():
+            self.writer.add_scalar(f"loss/{name}", value, trainer.step)
+        self.writer.add_scalar("lr", trainer.optimizer.param_groups[0]["lr"], trainer.step)
+        with self.file.open("a") as file:
+            file.write(json.dumps({"step": trainer.step, **values}) + "\n")
+
+    def after_train(self, trainer: Trainer) -> None:
+        """Close the event file."""
+        self.writer.close()
+
+
+class Validation:
+    """The four rows on the labelled set, and pictures before and after.
+
+    Args:
+        pipeline: holds the translator that trains.
+        config: names the set, how often, and how many pictures.
+        work_dir: where ``validation.jsonl`` and the event files go.
+    """
+
+    def __init__(self, pipeline: Pipeline, config: TrainConfig, work_dir: Path):
+        self.pipeline, self.every, self.pictures = pipeline, config.validate_every, config.pictures
+        self.data_set = build_data(config.val) if config.val else None
+        self.shown = self.data_set or build_data(config.degraded)
+        self.file, self.log_dir = work_dir / "validation.jsonl", work_dir / "tensorboard"
+        self._base: dict[str, DetectionScores] = {}
+
+    def after_train_iter(self, trainer: Trainer, losses: Losses) -> None:
+        """Validate when it is time."""
+        if self.every and trainer.step % self.every == 0 and trainer.step < trainer.steps:
+            self.validate(trainer)
+
+    def after_train(self, trainer: Trainer) -> None:
+        """Validate what is kept."""
+        self.validate(trainer)
+
+    def validate(self, trainer: Trainer) -> None:
+        """Score the averaged weights and write rows and pictures."""
+        with trainer.average.applied(trainer.objective), SummaryWriter(str(self.log_dir)) as writer:
+            for i in range(min(self.pictures, len(self.shown))):
+                writer.add_image(f"before and after/{i}", self._picture(i), trainer.step, dataformats="HWC")
+            if self.data_set is None:
+                return
+            self._base = self._base or base_rows(self.pipeline, self.data_set)
+            rows = {**self._base, **vat_rows(self.pipeline, self.data_set)}
+            for name, scores in rows.items():
+                writer.add_scalar(f"mAP/{name}", scores.map, trainer.step)
+            self._report(rows, trainer.step)
+
+    def _picture(self, i: int) -> np.ndarray:
+        """The degraded image beside what the head sees, ``(H, 2 W, 3)`` uint8."""
+        image = resize_longest(self.shown[i].image, self.pipeline.size)
+        return np.concatenate([image, self.pipeline.enhance(image)], 1)
+
+    def _report(self, rows: dict[str, DetectionScores], step: int) -> None:
+        share = recovered(rows)
+        text = ", ".join(f"{name} {scores.map:.3f}/{scores.ap50:.3f}" for name, scores in rows.items())
+        log.info("step %d, mAP50-95/mAP50: %s%s", step, text, f"; recovered {share:.0%}" if share is not None else "")
+        entry = {"step": step, "recovered": share, **{name: scores.as_dict() for name, scores in rows.items()}}
+        with self.file.open("a") as file:
+            file.write(json.dumps(entry) + "\n")

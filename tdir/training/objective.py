@@ -1,0 +1,165 @@
+"""The objective of Algorithm 1: cycle consistency (VaT eq. 6) and the head's loss on clean and mixed images (eq. 8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tdir.data.images import PAD_VALUE
+from tdir.heads.base import Background, Head
+from tdir.selftraining.umix import Mode, mix, mixing_weight, term_weight
+from tdir.structures import Detections
+from tdir.training.batches import Batch
+from tdir.translators.base import Translator
+
+
+@dataclass
+class ObjectiveSettings:
+    """Every term of Algorithm 1 as a setting.
+
+    Args:
+        cycle: weight of the cycle loss (eq. 6); 0 trains without T_B.
+        cycle_side: the cycle is closed on copies with this longest side, pixels; ``None`` for the full size.
+        clean_task: weight of the head's loss on translated clean images (eq. 8, first term).
+        degraded_task: w_LQ, weight of the degraded labels on the mix (eq. 8, second term).
+        mixed_clean_task: w_HQ, weight of the clean labels on the mix.
+        alpha: lambda ~ Beta(alpha, alpha); 1 is uniform. ``None`` switches the mix off: lambda is 1.
+        uncertainty: what an image's U does to its term on the mix: none, certain, paper or umix.
+        eta: the strength of umix.
+        background: what carries the loss of "nothing here" on the mix.
+        clean_through_gate: the share of steps in which clean images reach T_A through the gate, with R(I_HQ) beside
+            them, as they will when deployed.
+    """
+
+    cycle: float = 1.0
+    cycle_side: int | None = None
+    clean_task: float = 1.0
+    degraded_task: float = 1.0
+    mixed_clean_task: float = 1.0
+    alpha: float | None = 1.0
+    uncertainty: Mode = "none"
+    eta: float = 1.0
+    background: Background = "ignore_unclaimed"
+    clean_through_gate: float = 0.5
+
+
+@dataclass
+class Losses:
+    """The total to minimise and its terms, unweighted, for the log."""
+
+    total: Tensor
+    terms: dict[str, Tensor] = field(default_factory=dict)
+
+
+class VaTObjective(nn.Module):
+    """Translator and T_B with the losses that train them; the frozen head is used, not owned.
+
+    Args:
+        translator: gate and T_A.
+        head: the frozen head.
+        settings: the weights of the terms.
+        seed: of lambda and of the clean images' way.
+    """
+
+    def __init__(self, translator: Translator, head: Head, settings: ObjectiveSettings, seed: int):
+        super().__init__()
+        self.translator = translator
+        self.inverse = translator.inverse() if settings.cycle else None
+        self.settings, self.seed = settings, seed
+        self._frozen = (head,)  # in a tuple, so that checkpoints, EMA and DDP do not see the head's weights
+
+    @property
+    def head(self) -> Head:
+        """The frozen head."""
+        return self._frozen[0]
+
+    def forward(self, batch: Batch, step: int) -> Losses:
+        """The losses of one step; differentiable with respect to gate, T_A and T_B only."""
+        fused = self.translator.fuse(batch.degraded, batch.restored)
+        terms = self._cycle_terms(fused, batch) if self.inverse is not None else {}
+        terms |= self._task_terms(fused, batch, step)
+        weights = self.settings
+        total = (
+            weights.cycle * (terms.get("cycle_degraded", 0) + terms.get("cycle_clean", 0))
+            + weights.clean_task * terms["clean"]
+            + weights.degraded_task * terms["mix_degraded"]
+            + weights.mixed_clean_task * terms["mix_clean"]
+        )
+        return Losses(total, {name: value.detach() for name, value in terms.items()})
+
+    def _cycle_terms(self, fused: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """|I_F - T_B(T_A(I_F))| and |I_HQ - T_A(T_B(I_HQ))|, means over pixels of the images (eq. 6)."""
+        assert self.inverse is not None
+        side = self.settings.cycle_side
+        low, low_mask = _reduced(fused, side), _reduced(batch.degraded_mask, side)
+        high, high_mask = _reduced(batch.clean, side), _reduced(batch.clean_mask, side)
+        back = self.inverse(self.translator.translate(low))
+        forth = self.translator.translate(self.inverse(high))
+        return {
+            "cycle_degraded": _masked_l1(low, back, low_mask),
+            "cycle_clean": _masked_l1(high, forth, high_mask),
+        }
+
+    def _task_terms(self, fused: Tensor, batch: Batch, step: int) -> dict[str, Tensor]:
+        """The head's loss on T_A(I_HQ) and, against both label sets, on T_A(I_mix), in one pass (eq. 7, 8)."""
+        settings, count = self.settings, len(fused)
+        lam = 1.0 if settings.alpha is None else mixing_weight(self.seed, step, settings.alpha)
+        mixed = mix(fused, batch.clean, lam) if settings.alpha is not None else fused
+        mixed_mask = torch.maximum(batch.degraded_mask, batch.clean_mask) if settings.alpha else batch.degraded_mask
+        images = torch.cat([self._clean_input(batch, step), mixed])
+        mask = torch.cat([batch.clean_mask, mixed_mask])
+        translated = torch.lerp(torch.full_like(images, PAD_VALUE), self.translator.translate(images), mask)
+        outputs = self.head(translated)
+        clean = self.head.loss(outputs[:count], _with_padding(batch.clean_labels, batch.clean_mask), "ignore_dropped")
+        on_mix = outputs[count:]
+        low = self.head.loss(
+            on_mix, _each_ignores_the_other(batch.degraded_labels, batch.clean_labels, mixed_mask), settings.background
+        )
+        high = self.head.loss(
+            on_mix, _each_ignores_the_other(batch.clean_labels, batch.degraded_labels, mixed_mask), settings.background
+        )
+        low = low * term_weight(batch.degraded_uncertainty, settings.uncertainty, settings.eta)
+        high = high * term_weight(batch.clean_uncertainty, settings.uncertainty, settings.eta)
+        return {"clean": clean.mean(), "mix_degraded": lam * low.mean(), "mix_clean": (1 - lam) * high.mean()}
+
+    def _clean_input(self, batch: Batch, step: int) -> Tensor:
+        """The clean images as they are or, in some steps, fused with what the restorer makes of them."""
+        draw = mixing_weight(self.seed + 1, step, 1.0)
+        if draw >= self.settings.clean_through_gate:
+            return batch.clean
+        return self.translator.fuse(batch.clean, batch.clean_restored)
+
+
+def _reduced(images: Tensor, side: int | None) -> Tensor:
+    if side is None or max(images.shape[-2:]) <= side:
+        return images
+    scale = side / max(images.shape[-2:])
+    size = [max(1, round(length * scale)) for length in images.shape[-2:]]
+    return F.interpolate(images, size, mode="area")
+
+
+def _masked_l1(wanted: Tensor, got: Tensor, mask: Tensor) -> Tensor:
+    return ((wanted - got).abs() * mask).sum() / (3 * mask.sum())
+
+
+def padding_regions(mask: Tensor) -> list[Tensor]:
+    """The padding of every image as ``(2, 4)`` boxes, right and below, from masks ``(N, 1, H, W)``."""
+    height, width = mask.shape[-2:]
+    rows, columns = mask[:, 0, :, 0].sum(1).tolist(), mask[:, 0, 0].sum(1).tolist()
+    return [
+        torch.tensor([[w, 0, width, height], [0, h, width, height]], device=mask.device) for h, w in zip(rows, columns)
+    ]
+
+
+def _with_padding(labels: list[Detections], mask: Tensor) -> list[Detections]:
+    return [label.with_ignored(strips) for label, strips in zip(labels, padding_regions(mask))]
+
+
+def _each_ignores_the_other(own: list[Detections], other: list[Detections], mask: Tensor) -> list[Detections]:
+    """Labels for the mix: the other image's boxes are in the picture too, so they are no background here."""
+    return [
+        label.with_ignored(stranger.boxes, strips) for label, stranger, strips in zip(own, other, padding_regions(mask))
+    ]

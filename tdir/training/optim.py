@@ -1,0 +1,104 @@
+"""Learning rate, averaging and precision of a training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from tdir.errors import ConfigError
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass
+class OptimSettings:
+    """How the weights move.
+
+    Args:
+        steps: optimiser steps; or give ``epochs`` over the degraded set.
+        epochs: instead of ``steps``.
+        batch_size: degraded images in a step, with as many clean ones, on every process.
+        lr: peak learning rate of AdamW.
+        weight_decay: of AdamW.
+        warmup: steps from 0 to the peak.
+        last_lr: the share of the peak that the cosine ends at.
+        schedule: "cosine" or, as in the paper, "constant".
+        clip: the largest gradient norm.
+        ema: decay of the averaged weights, which are what is kept; 0 keeps the last ones.
+        precision: "fp32", "bf16" or "fp16" (GPU only).
+
+    Raises:
+        ConfigError: if a value is out of range.
+    """
+
+    steps: int | None = 1500
+    epochs: int | None = None
+    batch_size: int = 6
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: int = 100
+    last_lr: float = 0.02
+    schedule: str = "cosine"
+    clip: float = 1.0
+    ema: float = 0.995
+    precision: str = "fp32"
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.epochs is None):
+            raise ConfigError(f"give either steps or epochs, got steps={self.steps}, epochs={self.epochs}")
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        if self.schedule not in ("cosine", "constant"):
+            raise ConfigError(f"schedule must be 'cosine' or 'constant', got {self.schedule!r}")
+        if self.lr <= 0 or self.batch_size < 1 or not 0 <= self.ema < 1:
+            raise ConfigError(
+                f"lr must be positive, batch_size at least 1 and ema in [0, 1), got lr={self.lr}, "
+                f"batch_size={self.batch_size}, ema={self.ema}"
+            )
+
+    def learning_rate(self, step: int, steps: int) -> float:
+        """The learning rate of a step of a training of ``steps``."""
+        if step < self.warmup:
+            return self.lr * (step + 1) / self.warmup
+        if self.schedule == "constant":
+            return self.lr
+        progress = (step - self.warmup) / max(1, steps - self.warmup)
+        return self.lr * (self.last_lr + (1 - self.last_lr) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+class Average:
+    """Exponential moving average of a module's weights, with a short memory at first.
+
+    Args:
+        module: what is averaged.
+        decay: the weight of the past, in [0, 1); 0 follows the module.
+    """
+
+    def __init__(self, module: nn.Module, decay: float):
+        self.decay = decay
+        self.state = {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, step: int) -> None:
+        """Take in the weights after a step."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, value in module.state_dict().items():
+            if value.is_floating_point():
+                self.state[name].lerp_(value, 1 - decay)
+            else:
+                self.state[name].copy_(value)
+
+    @contextmanager
+    def applied(self, module: nn.Module) -> Iterator[None]:
+        """The module with the averaged weights, and its own ones afterwards."""
+        own = {name: value.detach().clone() for name, value in module.state_dict().items()}
+        module.load_state_dict(self.state)
+        try:
+            yield
+        finally:
+            module.load_state_dict(own)

@@ -1,0 +1,110 @@
+"""From a config to a bundle: build the parts, ask the teacher, train, score, save."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tdir import parts
+from tdir.heads.base import Head
+from tdir.pipeline import Pipeline
+from tdir.restorers.base import Restorer
+from tdir.selftraining.labels import PseudoLabel, fit_risk, label_clean, label_degraded
+from tdir.selftraining.store import TeacherStore
+from tdir.selftraining.teacher import Teacher
+from tdir.training import distributed
+from tdir.training.batches import Batches, BatchPlan
+from tdir.training.config import TrainConfig, build_data
+from tdir.training.hooks import ScalarLog, Validation
+from tdir.training.loop import Trainer
+from tdir.training.objective import VaTObjective
+
+log = logging.getLogger("tdir")
+
+
+@dataclass
+class Taught:
+    """What the teacher says of both sets."""
+
+    degraded: TeacherStore
+    degraded_labels: list[PseudoLabel]
+    clean: TeacherStore
+    clean_labels: list[PseudoLabel]
+
+
+def build_frozen(config: TrainConfig, device: torch.device | str = "cpu") -> tuple[Restorer, Head]:
+    """The frozen restorer and head of a config."""
+    restorer, head = parts.build_part("restorer", config.restorer), parts.build_part("head", config.head)
+    return restorer.to(device), head.to(device)
+
+
+def ask_teacher(
+    config: TrainConfig, restorer: Restorer, head: Head, work_dir: Path, device: torch.device | str = "cpu"
+) -> Taught:
+    """Pseudo-labels and caches of both sets; the first process makes the caches, the others find them."""
+    settings = config.teacher
+    cache_dir = Path(settings.cache_dir) if settings.cache_dir else work_dir / "cache"
+    teacher = Teacher(restorer, head, config.size, cache_dir, settings.score, settings.iou, settings.batch_size, device)
+    asked = ("original",) if settings.oracle else ("image", "restored")
+    if not distributed.is_first():
+        distributed.wait()
+    clean = teacher.study(build_data(config.clean), ("image",))
+    degraded = teacher.study(build_data(config.degraded), asked)
+    if distributed.is_first():
+        distributed.wait()
+    risk = fit_risk(clean, len(head.classes), settings.dims, settings.neighbours) if settings.nuq else None
+    return Taught(
+        degraded, label_degraded(degraded, head, risk, settings.epsilon, settings.iou), clean, label_clean(clean, risk)
+    )
+
+
+def train(
+    config: TrainConfig, work_dir: Path, resume: bool = False, device: torch.device | str = "cpu"
+) -> tuple[Pipeline, Path]:
+    """Train a translator.
+
+    Args:
+        config: the whole training.
+        work_dir: checkpoints, logs, scores and the bundle go here.
+        resume: go on from the last checkpoint in it.
+        device: where to train.
+
+    Returns:
+        The trained pipeline and the path of its bundle.
+
+    Raises:
+        TrainingError: if a loss is not finite.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    restorer, head = build_frozen(config, device)
+    taught = ask_teacher(config, restorer, head, work_dir, device)
+    torch.manual_seed(config.seed)  # the initial weights; the order of images and lambda have keys of their own
+    translator = parts.build_part("translator", config.translator)
+    pipeline = Pipeline(restorer, translator, head, config.size)
+    pipeline.trained = {"config": config.record()}
+    plan = BatchPlan(taught.degraded.sizes, taught.clean.sizes, config.optim.batch_size, config.seed)
+    trainer = Trainer(
+        VaTObjective(translator, head, config.objective, config.seed),
+        Batches(taught.degraded, taught.degraded_labels, taught.clean, taught.clean_labels, plan),
+        config.optim,
+        work_dir,
+        record=config.record(),
+        checkpoint_every=config.checkpoint_every,
+        device=device,
+    )
+    if distributed.is_first():
+        trainer.hooks = [ScalarLog(work_dir), Validation(pipeline, config, work_dir)]
+    if resume:
+        trainer.resume()
+    trainer.fit()
+    bundle = work_dir / f"{config.name}.tdir"
+    translator.load_state_dict(trainer.averaged_translator())
+    if distributed.is_first():
+        pipeline.save(bundle)
+        (work_dir / "config.json").write_text(json.dumps(config.record(), indent=2))
+        log.info("wrote %s", bundle)
+    return pipeline, bundle

@@ -1,0 +1,1 @@
+"""Trainable translators between a restorer and a head."""

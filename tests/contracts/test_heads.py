@@ -1,0 +1,245 @@
+"""One suite over every registered head; what is ultralytics' alone is in tests/heads."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tdir.errors import ConfigError, ShapeError
+from tdir.frozen import state_hash
+from tdir.heads.base import Head
+from tdir.registry import HEADS
+from tdir.structures import Detections
+
+YOLOS = ("yolov3-tiny", "yolov5n", "yolov8n", "yolov9t", "yolov10n", "yolo11n", "yolo12n", "yolo26n")
+
+# How to build each head untrained; classes are what two of its classes are called.
+BUILD: dict[str, list[dict[str, Any]]] = {"yolo": [{"model": f"{name}.yaml"} for name in YOLOS]}
+CLASSES = {"yolo": ["7", "2"]}
+CASES = [(name, settings) for name, all_settings in BUILD.items() for settings in all_settings]
+
+
+def case_id(case: tuple[str, dict[str, Any]]) -> str:
+    return f"{case[0]}-{'-'.join(map(str, case[1].values()))}"
+
+
+@cache
+def built(number: int) -> Head:
+    """A head is frozen, so that one serves every test of a process."""
+    torch.manual_seed(0)
+    name, settings = CASES[number]
+    head: Head = HEADS.build({"type": name, **settings})
+    return head
+
+
+@pytest.fixture(params=range(len(CASES)), ids=[case_id(case) for case in CASES])
+def head(request: pytest.FixtureRequest) -> Head:
+    return built(request.param)
+
+
+def boxes(*rows: list[float], labels: list[int] | None = None) -> Detections:
+    return Detections(torch.tensor(rows), torch.tensor(labels if labels is not None else range(len(rows))))
+
+
+TARGETS: list[Detections | None] = [
+    boxes([10, 12, 60, 70], [50, 30, 120, 90], labels=[1, 0]),
+    None,
+    boxes([3, 40, 30, 90], labels=[5]),
+]
+
+
+def leaves(outputs: Any) -> Any:
+    """The outputs of a detector with scores that gradients can be read from."""
+    for branch in outputs.branches:
+        branch["scores"] = branch["scores"].detach().requires_grad_()
+    return outputs
+
+
+def test_every_head_is_in_the_table() -> None:
+    assert sorted(BUILD) == HEADS.names(), "say in BUILD how to build the new head untrained"
+
+
+def test_it_says_what_it_is(head: Head) -> None:
+    assert head.task in ("detection", "segmentation", "classification")
+    assert all(isinstance(name, str) for name in head.classes)
+    assert len(set(head.classes)) == len(head.classes) > 0
+    assert head.weights_name
+    assert len(head.weights_sha256) == 64
+
+
+@pytest.mark.parametrize("size", [(61, 83), (96, 128)])
+def test_predictions_lie_in_the_image(head: Head, size: tuple[int, int]) -> None:
+    with torch.no_grad():
+        outputs = head(torch.rand(2, 3, *size))
+        found = head.decode(outputs, score=0.0, max_det=50)
+    assert len(outputs) == len(found) == 2
+    for one in found:
+        assert one.scores is not None
+        assert 0 < len(one) <= 50
+        assert one.boxes.isfinite().all()
+        assert (one.boxes >= 0).all()
+        assert (one.boxes[:, 2:] <= torch.tensor([size[1], size[0]])).all()
+        assert (one.boxes[:, 2:] >= one.boxes[:, :2]).all()
+        assert ((one.scores >= 0) & (one.scores <= 1)).all()
+        assert (one.scores.diff() <= 0).all()
+        assert ((one.labels >= 0) & (one.labels < len(head.classes))).all()
+
+
+def test_nothing_is_found_above_the_highest_score(head: Head) -> None:
+    with torch.no_grad():
+        assert [len(found) for found in head.decode(head(torch.rand(2, 3, 64, 64)), score=1.0)] == [0, 0]
+
+
+def test_one_forward_serves_every_part_of_the_batch(head: Head) -> None:
+    images = torch.rand(3, 3, 96, 128)
+    with torch.no_grad():
+        outputs = head(images)
+        whole = head.loss(outputs, TARGETS)
+        some = outputs[torch.tensor([2, 0])]
+        torch.testing.assert_close(head.loss(some, [TARGETS[2], TARGETS[0]]), whole[[2, 0]], rtol=1e-5, atol=0)
+        alone = head.loss(head(images[2:]), TARGETS[2:])
+        torch.testing.assert_close(alone, whole[2:], rtol=1e-3, atol=0)
+        found, of_slice = head.decode(outputs, score=0.0), head.decode(outputs[1:], score=0.0)
+    assert torch.equal(found[2].boxes, of_slice[1].boxes)
+
+
+def test_no_target_gives_exactly_zero(head: Head) -> None:
+    outputs = head(torch.rand(3, 3, 64, 64, requires_grad=True))
+    region = Detections.regions(torch.tensor([[0.0, 0, 20, 20]]))
+    loss = head.loss(outputs, [None, Detections.empty(), region])
+    assert torch.equal(loss, torch.zeros(3))
+
+
+def test_a_loss_needs_one_target_for_each_image(head: Head) -> None:
+    with torch.no_grad():
+        outputs = head(torch.rand(2, 3, 64, 64))
+    with pytest.raises(ShapeError, match="2 images but 1 targets"):
+        head.loss(outputs, [None])
+
+
+def test_gradients_reach_the_images_and_nothing_else(head: Head) -> None:
+    images = torch.rand(3, 3, 61, 83, requires_grad=True)
+    before = state_hash(head.train())
+    head.loss(head(images), TARGETS).sum().backward()
+    assert images.grad is not None
+    assert images.grad.isfinite().all()
+    assert (images.grad.abs().amax((1, 2, 3)) > 0).tolist() == [True, False, True]
+    assert all(parameter.grad is None for parameter in head.parameters())
+    assert not any(parameter.requires_grad for parameter in head.parameters())
+    assert not any(module.training for module in head.modules())
+    assert state_hash(head) == before
+
+
+def test_a_pass_without_gradients_does_not_spoil_the_next_one(head: Head) -> None:
+    images = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        head.decode(head(images))
+    images.requires_grad_()
+    head.loss(head(images), TARGETS[:1]).sum().backward()
+    assert images.grad is not None
+
+
+def test_what_no_label_claims_can_be_left_out(head: Head) -> None:
+    with torch.no_grad():
+        outputs = head(torch.rand(3, 3, 96, 128))
+        every = head.loss(outputs, TARGETS, background="all")
+        claimed = head.loss(outputs, TARGETS, background="ignore_unclaimed")
+    assert (claimed[[0, 2]] < every[[0, 2]]).all()
+    assert (claimed[[0, 2]] > 0).all()
+
+
+def centres(head: Head, outputs: Any) -> Tensor:
+    """The anchor centres ``(A, 2)`` of a detector, pixels."""
+    strides = head.detect.stride  # type: ignore[union-attr]
+    grids = []
+    for feature, stride in zip(outputs.features, strides, strict=True):
+        y, x = torch.meshgrid(*(torch.arange(n) + 0.5 for n in feature.shape[2:]), indexing="ij")
+        grids.append(torch.stack([x, y], -1).flatten(0, 1) * stride)
+    return torch.cat(grids)
+
+
+def score_gradients(head: Head, images: Tensor, target: Detections, background: Any) -> list[Tensor]:
+    """``(A, C)`` of every branch."""
+    outputs = leaves(head(images))
+    head.loss(outputs, [target], background).sum().backward()
+    return [branch["scores"].grad[0].t() for branch in outputs.branches]
+
+
+def test_an_ignored_region_changes_nothing_elsewhere(head: Head) -> None:
+    images = torch.rand(1, 3, 96, 128)
+    target = boxes([8, 8, 40, 40], labels=[3])
+    region = torch.tensor([[64.0, 0, 128, 96]])
+    x, _ = centres(head, head(images)).unbind(1)
+    plain = score_gradients(head, images, target, "all")
+    ignored = score_gradients(head, images, target.with_ignored(region), "ignore_dropped")
+    counted = score_gradients(head, images, target.with_ignored(region), "all")
+    for before, after, same in zip(plain, ignored, counted, strict=True):
+        torch.testing.assert_close(after[x < 64], before[x < 64], rtol=0, atol=0)
+        assert (before[x >= 64].abs().sum(1) > 0).all()
+        assert not after[x >= 64].any()
+        torch.testing.assert_close(same, before, rtol=0, atol=0)
+
+
+def test_embeddings_are_one_vector_for_each_prediction(head: Head) -> None:
+    with torch.no_grad():
+        outputs = head(torch.rand(3, 3, 96, 128))
+        targets = [target if target is not None else Detections.empty() for target in TARGETS]
+        vectors = head.embed(outputs, targets)
+        alone = head.embed(outputs[:1], targets[:1])[0]
+    assert [len(vector) for vector in vectors] == [2, 0, 1]
+    assert len({vector.shape[1] for vector in vectors}) == 1
+    assert all(vector.isfinite().all() for vector in vectors)
+    assert not torch.equal(vectors[0][0], vectors[0][1])
+    torch.testing.assert_close(alone, vectors[0])
+
+
+def test_merging_keeps_the_higher_confidence(head: Head) -> None:
+    first = Detections(
+        torch.tensor([[0.0, 0, 10, 10], [50, 50, 60, 60]]), torch.tensor([1, 1]), torch.tensor([0.4, 0.3])
+    )
+    second = Detections(
+        torch.tensor([[0.0, 0, 10, 11], [0, 0, 10, 10]]), torch.tensor([1, 2]), torch.tensor([0.6, 0.5])
+    )
+    merged = head.merge(first, second)
+    assert merged.scores is not None
+    found = sorted(zip(merged.labels.tolist(), merged.scores.tolist(), merged.boxes.tolist(), strict=True))
+    assert [label for label, _, _ in found] == [1, 1, 2]
+    assert [score for _, score, _ in found] == pytest.approx([0.3, 0.6, 0.5])
+    assert found[1][2] == [0, 0, 10, 11]
+    assert len(head.merge(first, Detections.empty(scored=True))) == 2
+
+
+@pytest.mark.parametrize("name", sorted(BUILD))
+class TestClasses:
+    def test_a_subset_is_all_that_is_seen(self, name: str) -> None:
+        settings, chosen = BUILD[name][0], CLASSES[name]
+        torch.manual_seed(1)
+        full: Head = HEADS.build({"type": name, **settings})
+        torch.manual_seed(1)
+        subset: Head = HEADS.build({"type": name, **settings, "classes": chosen})
+        assert subset.classes == chosen
+        images = torch.rand(1, 3, 64, 64)
+        with torch.no_grad():
+            every = full.decode(full(images), score=0.0, iou=1.0, max_det=100_000)[0]
+            some = subset.decode(subset(images), score=0.0, iou=1.0, max_det=100_000)[0]
+        assert every.scores is not None
+        assert some.scores is not None
+        for label, class_name in enumerate(chosen):
+            theirs = every.scores[every.labels == full.classes.index(class_name)]
+            torch.testing.assert_close(some.scores[some.labels == label], theirs)
+            assert len(theirs)
+
+    def test_a_wrong_name_is_answered_with_the_nearest(self, name: str) -> None:
+        wrong = CLASSES[name][0] + "x"
+        with pytest.raises(ConfigError, match=f"no class '{wrong}'.*'{CLASSES[name][0]}'"):
+            HEADS.build({"type": name, **BUILD[name][0], "classes": [wrong]})
+
+
+@pytest.mark.parametrize("images", [torch.rand(3, 64, 64), torch.rand(1, 1, 64, 64), torch.zeros(1, 3, 64, 64).byte()])
+def test_other_shapes_and_types_are_refused(head: Head, images: Tensor) -> None:
+    with pytest.raises(ShapeError, match="RGB images"):
+        head(images)
