@@ -29,7 +29,7 @@ def evaluate(
 
     Args:
         pipeline: predicts; its size is the protocol's.
-        data_set: labelled images; a class that the head does not know scores 0 and is named in the log.
+        data_set: labelled images; a class that the head does not know scores 0.
         name: of the progress bar.
         batch_size: images at a time.
         limit: only the first images.
@@ -40,8 +40,6 @@ def evaluate(
     """
     classes = data_set.classes
     to_set = {head: own for own, head in match_classes(classes, pipeline.head.classes).items()}
-    for missing in unmatched_classes(classes, pipeline.head.classes):
-        log.warning("the head does not know the class %r of the data set: it scores 0", missing)
     metric = CocoMAP(classes)
     count = min(len(data_set), limit or len(data_set))
     for start in tqdm(range(0, count, batch_size), desc=name, unit="batch", disable=None, leave=False):
@@ -70,6 +68,8 @@ def base_rows(pipeline: Pipeline, data_set: DetectionSet, **settings: int | None
     The clean rows exist where tdir made the degradation itself.
     """
     restorer, head, size = pipeline.restorer, pipeline.head, pipeline.size
+    for missing in unmatched_classes(data_set.classes, head.classes):
+        log.warning("the head does not know the class %r of the data set: it scores 0", missing)
     raw, restored = Pipeline(Identity(), None, head, size), Pipeline(restorer, None, head, size)
     rows = {}
     if isinstance(data_set, Degraded):
@@ -97,7 +97,9 @@ def recovered(rows: Mapping[str, DetectionScores], row: str = "vat") -> float | 
 
 
 def differences(rows: Mapping[str, DetectionScores], samples: int = 1000, seed: int = 0) -> dict[str, object]:
-    """Paired bootstraps over images: VaT against every other row on the same images, and the harm to clean ones."""
-    pairs = [("vat", other) for other in ("degraded", "restorer") if other in rows]
-    pairs += [("clean + vat", "clean")] if "clean" in rows else []
-    return {f"{a} - {b}": paired_bootstrap(rows[a], rows[b], samples, seed) for a, b in pairs if a in rows}
+    """Paired bootstraps over images: what VaT and the restorer win on the same images, and their harm to clean ones."""
+    pairs = [("vat", "degraded"), ("vat", "restorer"), ("restorer", "degraded")]
+    pairs += [("clean + vat", "clean"), ("clean + restorer", "clean")]
+    return {
+        f"{a} - {b}": paired_bootstrap(rows[a], rows[b], samples, seed) for a, b in pairs if a in rows and b in rows
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,6 +145,10 @@ class Degraded(DetectionSet):
     def truth(self, index: int) -> Detections | None:
         """The boxes of image ``index``, as in the set that is degraded."""
         return self.data_set.truth(index)
+
+    def subset(self, indices: Sequence[int]) -> Degraded:
+        """Some of the images, degraded as here; the images before the degradation stay within reach."""
+        return Degraded(self.data_set.subset(indices), self.degradation, self.seed)
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.data_set[index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,37 @@ class DetectionSet(ABC):
         """
         path = self.paths[index]
         return Sample(read_image(path), self.truth(index), self.names[index], path)
+
+    def subset(self, indices: Sequence[int]) -> DetectionSet:
+        """Some of the images, in the order of ``indices``."""
+        return Subset(self, indices)
+
+
+class Subset(DetectionSet):
+    """Some images of a data set; each is the same sample as there.
+
+    Args:
+        data_set: any detection set.
+        indices: positions in it.
+
+    Raises:
+        DataError: if an index is none of its positions.
+    """
+
+    def __init__(self, data_set: DetectionSet, indices: Sequence[int]):
+        wrong = [index for index in indices if not 0 <= index < len(data_set)]
+        if wrong:
+            raise DataError(f"no image {wrong[0]} in a set of {len(data_set)}: indices run from 0")
+        self.data_set, self.indices, self.classes = data_set, list(indices), data_set.classes
+        self.paths = [data_set.paths[index] for index in indices]
+        self.names = [data_set.names[index] for index in indices]
+
+    def truth(self, index: int) -> Detections | None:
+        """The boxes of image ``index``, as in the whole set."""
+        return self.data_set.truth(self.indices[index])
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.data_set[self.indices[index]]
 
 
 def find_root(root: str | Path) -> Path:

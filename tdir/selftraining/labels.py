@@ -34,7 +34,8 @@ def fit_risk(clean: TeacherStore, classes: int, dims: int = 32, neighbours: int 
     said = [clean.source("image", i) for i in range(len(clean))]
     embeddings = torch.cat([source.embeddings for source in said])
     labels = torch.cat([source.found.labels for source in said])
-    return NUQ(dims, neighbours, seed=seed).fit(embeddings, labels, classes)
+    images = torch.repeat_interleave(torch.tensor([len(source.found) for source in said]))
+    return NUQ(dims, neighbours, seed=seed).fit(embeddings, labels, classes, images)
 
 
 def with_risk(source: Source, risk: NUQ | None, fitted: bool = False) -> Detections:
@@ -66,20 +67,30 @@ def filtered(found: Detections, epsilon: float) -> PseudoLabel:
 def label_degraded(
     store: TeacherStore, head: Head, risk: NUQ | None, epsilon: float, iou: float = 0.7
 ) -> list[PseudoLabel]:
-    """Y_LQ: the predictions on the degraded and the restored version, merged, then filtered by risk.
+    """Y_LQ: what is predicted on the degraded images, filtered by risk; an oracle's labels have none."""
+    return [filtered(one, epsilon) for one in predictions_on_degraded(store, head, risk, iou)]
+
+
+def predictions_on_degraded(store: TeacherStore, head: Head, risk: NUQ | None, iou: float = 0.7) -> list[Detections]:
+    """The predictions on the degraded and the restored version, merged, with their scores and risk.
 
     A store that was studied with "original" holds the predictions on the image before its degradation; those are then
     the labels, which makes the training an oracle.
     """
     if "original" in store.sources():
-        return [filtered(with_risk(store.source("original", i), None), 1.0) for i in range(len(store))]
-    labels = []
+        return [with_risk(store.source("original", i), None) for i in range(len(store))]
+    found = []
     for i in range(len(store)):
         degraded, restored = (with_risk(store.source(name, i), risk) for name in ("image", "restored"))
-        labels.append(filtered(head.merge(degraded, restored, iou), epsilon))
-    return labels
+        found.append(head.merge(degraded, restored, iou))
+    return found
 
 
 def label_clean(store: TeacherStore, risk: NUQ | None) -> list[PseudoLabel]:
     """Y_HQ: the predictions on the clean images, all of them kept."""
-    return [filtered(with_risk(store.source("image", i), risk, fitted=True), 1.0) for i in range(len(store))]
+    return [filtered(one, 1.0) for one in predictions_on_clean(store, risk)]
+
+
+def predictions_on_clean(store: TeacherStore, risk: NUQ | None) -> list[Detections]:
+    """The predictions on the clean images, with their scores and risk."""
+    return [with_risk(store.source("image", i), risk, fitted=True) for i in range(len(store))]

@@ -14,8 +14,8 @@ Two readings of what the paper leaves to low dimensions:
 - Where all neighbours agree sigma is 0, and so would tau be however far away x is. So sigma sees one more observation
   than there are, spread evenly over the classes. The aleatoric part is not smoothed.
 
-Predictions on one image resemble each other (the same street, crowd or sky). Counted as independent they would vouch for
-one another, and an image not seen before would look riskier than it is: so whole images are held out.
+Predictions on one image resemble each other (the same street, crowd or sky). Counted as independent they would vouch
+for one another, and an image not seen before would look riskier than it is: so whole images are held out.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class NUQ:
             )
         held = _held_out(images, self.holdout, self.seed)
         self._learn(embeddings[~held], labels[~held], images[~held], num_classes)
-        self._state().held_out = self._parts(embeddings[held], None)[2].sort().values
+        self._state().held_out = self._parts(embeddings[held], fitted=False)[2].sort().values
         return self
 
     def _learn(self, embeddings: Tensor, labels: Tensor, images: Tensor, num_classes: int) -> None:
@@ -153,14 +153,13 @@ class NUQ:
             mean, scale, components, points, labels, images, unranked, bandwidth, log_factor, num_classes, k, siblings
         )
 
-    def risk(self, embeddings: Tensor, images: Tensor | None = None) -> Risk:
+    def risk(self, embeddings: Tensor, fitted: bool = False) -> Risk:
         """The risk of predictions.
 
         Args:
             embeddings: ``(m, D)``, finite; ``m`` may be 0.
-            images: ``(m,)`` int64, for predictions on images that ``fit`` was given, numbered as they were there: an
-                image's own predictions are left out of its estimate, or it would vouch for itself and look safer than
-                any other. ``None`` for other images, the degraded ones.
+            fitted: these are embeddings that ``fit`` was given, bit for bit: an image's own predictions are left out of
+                its estimate, or it would vouch for itself and look safer than any other.
 
         Returns:
             Tensors ``(m,)`` in float32, on the device of the embeddings.
@@ -177,9 +176,7 @@ class NUQ:
             )
         if len(rows) == 0:
             return Risk(*(torch.zeros(0, device=device) for _ in range(3)))
-        own = None if images is None else _checked_images(images, len(rows))
-        spans = [slice(start, start + _CHUNK) for start in range(0, len(rows), _CHUNK)]
-        parts = [self._parts(rows[span], None if own is None else own[span]) for span in spans]
+        parts = [self._parts(chunk, fitted) for chunk in rows.split(_CHUNK)]
         aleatoric, epistemic, log_total = (torch.cat(part) for part in zip(*parts, strict=True))
         # The middle of the ranks on a tie, so that equal predictions sit at the median and not at an end.
         below = torch.searchsorted(state.held_out, log_total)
@@ -187,19 +184,22 @@ class NUQ:
         total = (below + upto) / (2 * len(state.held_out))
         return Risk(*(part.to(device, torch.float32) for part in (aleatoric, epistemic, total)))
 
-    def _neighbourhood(self, points: Tensor, images: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Squared distances and positions ``(m, k)`` of the nearest reference points on other images."""
+    def _neighbourhood(self, points: Tensor, fitted: bool) -> tuple[Tensor, Tensor]:
+        """Squared distances and positions ``(m, k)`` of the nearest reference points, not on the same image."""
         state = self._state()
-        if images is None:
+        if not fitted:
             return _query(self._search, points, state.neighbours)
         squared, nearest = _query(self._search, points, state.neighbours + state.siblings)
-        return _without(squared, nearest, state.images[nearest] == images[:, None], state.neighbours)
+        # A fitted point meets itself first, which tells its image; a held-out one has no prediction to leave out.
+        known = squared[:, 0].sqrt() <= _SAME * (1 + points.norm(dim=1))
+        images = state.images[nearest]
+        return _without(squared, nearest, (images == images[:, :1]) & known[:, None], state.neighbours)
 
-    def _parts(self, embeddings: Tensor, images: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _parts(self, embeddings: Tensor, fitted: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Aleatoric, log epistemic and log total, each ``(m,)``."""
         state = self._state()
         points = _project(embeddings, state.mean, state.scale, state.components)
-        squared, nearest = self._neighbourhood(points, images)
+        squared, nearest = self._neighbourhood(points, fitted)
         labels = state.labels[nearest]
         estimate = _nadaraya_watson(squared, state.bandwidth)
         votes = squared.new_zeros(len(points), state.num_classes)
@@ -283,10 +283,13 @@ def _checked_images(images: Tensor, count: int) -> Tensor:
 
 
 def _held_out(images: Tensor, share: float, seed: int) -> Tensor:
-    """``(n,)`` bool: the predictions of images drawn at random, up to that share of all predictions."""
+    """``(n,)`` bool: the predictions of images drawn at random, up to that share of all predictions.
+
+    At least one image is drawn, and two are left, each other's neighbours.
+    """
     _, position, counts = images.unique(return_inverse=True, return_counts=True)
     chosen, room = torch.zeros(len(counts), dtype=torch.bool), share * len(images)
-    for image in np.random.default_rng(seed).permutation(len(counts)):
+    for image in np.random.default_rng(seed).permutation(len(counts))[:-2]:
         if counts[image] <= room:
             chosen[image], room = True, room - int(counts[image])
     if not chosen.any():
@@ -325,7 +328,7 @@ def _query(search: NearestNeighbors, points: Tensor, count: int) -> tuple[Tensor
 
 def _without(squared: Tensor, nearest: Tensor, excluded: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The ``count`` nearest that are not excluded, of ``(m, count + siblings)``, nearest first."""
-    order = squared.masked_fill(excluded, math.inf).argsort(1, stable=True)[:, :count]
+    order = squared.masked_fill(excluded, math.inf).argsort(dim=1, stable=True)[:, :count]
     return squared.gather(1, order), nearest.gather(1, order)
 
 

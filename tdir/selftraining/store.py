@@ -106,6 +106,14 @@ class TeacherWriter:
         self._sizes: list[tuple[int, int]] = []
         self._found: dict[str, list[Source]] = {}
 
+    def __enter__(self) -> TeacherWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave nothing behind of a cache that was not finished."""
+        self._pixels.close()
+        shutil.rmtree(self.partial, ignore_errors=True)
+
     def add(self, name: str, image: np.ndarray, restored: np.ndarray, said: Mapping[str, Source]) -> None:
         """Append one image ``(H, W, 3)`` uint8, its restored version and what the head said of each version."""
         self._pixels.write(np.stack([image, restored]).tobytes())

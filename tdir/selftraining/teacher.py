@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torchvision.ops import clip_boxes_to_image
 from tqdm import tqdm
 
 from tdir.data.degradations import Degraded
@@ -19,6 +21,7 @@ from tdir.frozen import state_hash
 from tdir.heads.base import Head
 from tdir.restorers.base import Restorer
 from tdir.selftraining.store import Source, TeacherStore, TeacherWriter, content_key
+from tdir.structures import Detections
 
 MOST_UNREADABLE = 0.01
 log = logging.getLogger("tdir")
@@ -53,11 +56,11 @@ class Teacher:
         self.score, self.iou, self.batch_size, self.device = score, iou, batch_size, device
 
     def key(self, data_set: DetectionSet, sources: tuple[str, ...]) -> str:
-        """The name of the cache of a data set: weights, settings and the list of files."""
-        files = [(path.name, path.stat().st_size if path.exists() else -1) for path in data_set.paths]
-        frozen = [state_hash(self.restorer), state_hash(self.head), type(self.restorer).__name__, self.head.classes]
+        """The name of the cache of a data set: weights, settings and files."""
+        files = [(name, *_fingerprint(path)) for name, path in zip(data_set.names, data_set.paths)]
+        frozen = [state_hash(self.restorer), state_hash(self.head), _how_restored(self.restorer), self.head.classes]
         settings = [self.size, self.score, self.iou, sorted(sources), _how_degraded(data_set)]
-        return content_key({"files": files, "frozen": frozen, "settings": settings, "format": 1})
+        return content_key({"files": files, "frozen": frozen, "settings": settings, "format": 2})
 
     def expected_bytes(self, count: int) -> int:
         """The estimated size of the cache of ``count`` images, bytes."""
@@ -72,21 +75,25 @@ class Teacher:
                 degradation was made.
 
         Raises:
-            DataError: if more than 1 % of the images cannot be read, or the disk is too full.
+            DataError: if more than 1 % of the images cannot be read, the disk is too full, or there are no originals.
         """
+        if "original" in sources and not isinstance(data_set, Degraded):
+            raise DataError("an oracle needs images that tdir degrades itself: give the degraded set a 'degradation'")
         folder = self.cache_dir / self.key(data_set, sources)
         if folder.exists():
             log.info("teacher: %d images from %s", len(data_set), folder)
             return TeacherStore(folder)
         size = self.expected_bytes(len(data_set))
         log.info("teacher: asking about %d images, about %.2f GB in %s", len(data_set), size / 1e9, folder)
-        writer = TeacherWriter(folder, size)
         skipped: list[str] = []
-        with tqdm(total=len(data_set), desc="teacher", unit="image", disable=None) as bar:
+        with (
+            TeacherWriter(folder, size) as writer,
+            tqdm(total=len(data_set), desc="teacher", unit="image", disable=None) as bar,
+        ):
             for names, versions in self._batches(data_set, sources, skipped):
                 self._add(writer, names, versions, sources)
                 bar.update(len(names))
-        return writer.finish(skipped)
+            return writer.finish(skipped)
 
     def _batches(
         self, data_set: DetectionSet, sources: tuple[str, ...], skipped: list[str]
@@ -115,33 +122,58 @@ class Teacher:
     def _add(
         self, writer: TeacherWriter, names: list[str], versions: dict[str, list[np.ndarray]], sources: tuple[str, ...]
     ) -> None:
-        images, sizes = pad_batch([to_tensor(image) for image in versions["image"]])
-        restored = _cropped(self.restorer(images.to(self.device)).cpu(), sizes)
-        versions = {**versions, "restored": [to_uint8(image) for image in restored]}
+        versions = {**versions, "restored": self._restored(versions["image"])}
         said = {source: self._ask(versions[source]) for source in sources}
         for i, name in enumerate(names):
             answers = {source: answer[i] for source, answer in said.items()}
             writer.add(name, versions["image"][i], versions["restored"][i], answers)
+
+    def _restored(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        """The restored versions of uint8 images; none is padded, as none is in use: a restorer may see it all."""
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for i, image in enumerate(images):
+            groups.setdefault(image.shape, []).append(i)
+        restored: dict[int, np.ndarray] = {}
+        for rows in groups.values():
+            batch = torch.stack([to_tensor(images[i]) for i in rows])
+            restored.update(zip(rows, map(to_uint8, self.restorer(batch.to(self.device)))))
+        return [restored[i] for i in range(len(images))]
 
     def _ask(self, images: list[np.ndarray]) -> list[Source]:
         """Predictions and embeddings on uint8 images."""
         batch, sizes = pad_batch([to_tensor(image) for image in images])
         outputs = self.head(batch.to(self.device))
         found = self.head.decode(outputs, score=self.score, iou=self.iou)
-        for prediction, (height, width) in zip(found, sizes):
-            prediction.boxes[:, 0::2].clamp_(max=width)
-            prediction.boxes[:, 1::2].clamp_(max=height)
+        found = [_on_image(prediction, size) for prediction, size in zip(found, sizes)]
         embeddings = self.head.embed(outputs, found)
         return [Source(one.to("cpu"), vectors.cpu()) for one, vectors in zip(found, embeddings)]
 
 
-def _cropped(images: Tensor, sizes: list[tuple[int, int]]) -> list[Tensor]:
-    return [image[:, :height, :width] for image, (height, width) in zip(images, sizes)]
+def _on_image(found: Detections, size: tuple[int, int]) -> Detections:
+    """The predictions clipped to an image of (height, width), without those on its padding alone."""
+    found.boxes = clip_boxes_to_image(found.boxes, size)
+    width, height = (found.boxes[:, 2:] - found.boxes[:, :2]).unbind(1)
+    return found[(width > 0) & (height > 0)]
+
+
+def _fingerprint(path: Path) -> tuple[int, int]:
+    """The size of a file and a checksum of its end: another set may have files of the same names and sizes."""
+    if not path.is_file():
+        return -1, 0
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 4096))
+        return size, zlib.crc32(file.read())
+
+
+def _how_restored(restorer: Restorer) -> list[object]:
+    """What a restorer is besides its weights; where these lie does not matter."""
+    settings = {k: str(v) for k, v in getattr(restorer, "config", {}).items() if k != "weights"}
+    return [type(restorer).__name__, settings]
 
 
 def _original(data_set: DetectionSet, i: int) -> np.ndarray:
-    if not isinstance(data_set, Degraded):
-        raise DataError("an oracle needs images that tdir degraded itself: set data.degraded.degradation")
+    assert isinstance(data_set, Degraded)
     return data_set.data_set[i].image
 
 

@@ -27,10 +27,14 @@ _WEIGHTS: dict[str, Callable[[Tensor, float], Tensor]] = {
 }
 
 
-def mixing_weight(seed: int, iteration: int, alpha: float) -> float:
-    """The share of the degraded image in the mix, lambda ~ Beta(alpha, alpha) in [0, 1] (VaT eq. 7).
+def mixing_weights(seed: int, iteration: int, alpha: float, count: int) -> Tensor:
+    """The share of the degraded image in every mix of a batch, lambda ~ Beta(alpha, alpha) in [0, 1] (VaT eq. 7).
 
-    It depends on nothing but its arguments, so a resumed training draws what an unbroken one would have drawn.
+    They depend on nothing but the arguments, so a resumed training draws what an unbroken one would have drawn. Every
+    image draws its own: one draw for a whole batch makes steps that differ more than their images do.
+
+    Returns:
+        ``(count,)`` float32.
 
     Raises:
         ConfigError: if alpha is not a positive number, or the seed or the iteration is negative.
@@ -39,29 +43,33 @@ def mixing_weight(seed: int, iteration: int, alpha: float) -> float:
         raise ConfigError(f"alpha must be a positive number, got {alpha}: 1 draws lambda uniformly")
     if seed < 0 or iteration < 0:
         raise ConfigError(f"seed and iteration must not be negative, got {seed} and {iteration}")
-    return float(np.random.default_rng([seed, iteration]).beta(alpha, alpha))
+    draws = np.random.default_rng([seed, iteration]).beta(alpha, alpha, count)
+    return torch.from_numpy(draws.astype(np.float32))
 
 
-def mix(fused: Tensor, clean: Tensor, lam: float) -> Tensor:
-    """``lam * fused + (1 - lam) * clean`` (VaT eq. 7).
+def mix(fused: Tensor, clean: Tensor, share: Tensor) -> Tensor:
+    """``lambda * fused + (1 - lambda) * clean`` (VaT eq. 7).
 
     Args:
         fused: ``(N, 3, H, W)`` RGB in [0, 1], the fused degraded images.
         clean: the same shape, the clean images they are mixed with.
-        lam: the share of the degraded images, in [0, 1].
+        share: ``(N,)``, lambda of every pair, in [0, 1].
 
     Raises:
-        ShapeError: if the two differ in shape; nothing is broadcast.
-        ConfigError: if ``lam`` lies outside [0, 1].
+        ShapeError: if the two differ in shape, or there is not one share per pair; nothing is broadcast.
+        ConfigError: if a share lies outside [0, 1].
     """
     if fused.shape != clean.shape:
         raise ShapeError(
             f"mix takes one clean image per fused image, all of one size, got {tuple(fused.shape)} and "
             f"{tuple(clean.shape)}: pad both to one canvas first"
         )
-    if not 0 <= lam <= 1:
-        raise ConfigError(f"lam must lie in [0, 1], got {lam}")
-    return lam * fused + (1 - lam) * clean
+    if share.shape != fused.shape[:1]:
+        raise ShapeError(f"mix takes one share per pair, got {tuple(share.shape)} for {len(fused)} pairs")
+    if not bool(((share >= 0) & (share <= 1)).all()):
+        raise ConfigError(f"shares must lie in [0, 1], got {share.tolist()}")
+    share = share.to(fused)[:, None, None, None]
+    return share * fused + (1 - share) * clean
 
 
 def term_weight(uncertainty: Tensor, mode: Mode = "none", eta: float = 1.0) -> Tensor:

@@ -93,7 +93,8 @@ class TrainConfig:
         Raises:
             ConfigError: on an unknown or a missing name, with the nearest right ones.
         """
-        return _checked(cls, values, "config")
+        translator = {"type": "vat-light", **values.get("translator", {})}
+        return _checked(cls, {**values, "translator": translator}, "config")
 
     @classmethod
     def from_file(cls, path: str | Path, options: Mapping[str, Any] | None = None) -> TrainConfig:
@@ -106,7 +107,8 @@ class TrainConfig:
             raise ConfigError(f"no config {str(path)!r}: the shipped ones are in configs/")
         config = Config.fromfile(str(path))
         config.merge_from_dict(dict(options or {}))
-        return cls.from_dict(config.to_dict())
+        # A name with an underscore is the file's own help, such as a class list that two settings share.
+        return cls.from_dict({name: value for name, value in config.to_dict().items() if not name.startswith("_")})
 
     @classmethod
     def for_pair(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from datetime import timedelta
 
 import torch
 from torch import distributed as dist
@@ -32,7 +33,8 @@ def start(launcher: str) -> torch.device:
         missing = [name for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
         if missing:
             raise ConfigError(f"launcher {launcher!r}: {', '.join(missing)} not set: start it with torchrun or srun")
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        # The others wait while the first one asks the teacher or validates, which takes longer than the usual minutes.
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=timedelta(days=1))
     if not torch.cuda.is_available():
         return torch.device("cpu")
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -110,14 +110,15 @@ class Trainer:
         distributed.wait()
 
     def _train_step(self) -> Losses:
-        batch = self.batches[self.step * self.world + distributed.rank()].to(self.device)
+        number = self.step * self.world + distributed.rank()  # no two processes draw the same images or lambdas
+        batch = self.batches[number].to(self.device)
         rate = self.settings.learning_rate(self.step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.objective.train()
         precision = PRECISIONS[self.settings.precision]
         with torch.autocast(self.device.type, precision, enabled=precision is not None):
-            losses: Losses = self._model(batch, self.step)
+            losses: Losses = self._model(batch, number)
         self._check_finite(losses.total, "loss", batch)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(losses.total).backward()
@@ -165,7 +166,7 @@ class Trainer:
         differing = _differences(state["record"], self.record)
         if differing:
             raise ConfigError(
-                f"{self.work_dir / LAST} was trained with other settings ({', '.join(differing)}): resume with the "
+                f"{self.work_dir / LAST} was trained with other settings ({'; '.join(differing)}): resume with the "
                 "same ones, or use another --work-dir"
             )
         self.objective.load_state_dict(state["objective"])
@@ -178,5 +179,14 @@ class Trainer:
 
 
 def _differences(stored: str, record: dict[str, Any]) -> list[str]:
-    old, new = json.loads(stored), json.loads(json.dumps(record))
-    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    old, new = _flat(json.loads(stored)), _flat(json.loads(json.dumps(record)))
+    names = sorted(old.keys() | new.keys())
+    return [f"{name}={old.get(name)}, now {new.get(name)}" for name in names if old.get(name) != new.get(name)]
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from tdir.data.images import PAD_VALUE
 from tdir.heads.base import Background, Head
-from tdir.selftraining.umix import Mode, mix, mixing_weight, term_weight
+from tdir.selftraining.umix import Mode, mix, mixing_weights, term_weight
 from tdir.structures import Detections
 from tdir.training.batches import Batch
 from tdir.translators.base import Translator
@@ -27,6 +27,7 @@ class ObjectiveSettings:
         degraded_task: w_LQ, weight of the degraded labels on the mix (eq. 8, second term).
         mixed_clean_task: w_HQ, weight of the clean labels on the mix.
         alpha: lambda ~ Beta(alpha, alpha); 1 is uniform. ``None`` switches the mix off: lambda is 1.
+        mix_power: the terms on the mix weigh lambda and 1 - lambda to this power: 1 is the paper's, 0 weighs all alike.
         uncertainty: what an image's U does to its term on the mix: none, certain, paper or umix.
         eta: the strength of umix.
         background: what carries the loss of "nothing here" on the mix.
@@ -36,10 +37,11 @@ class ObjectiveSettings:
 
     cycle: float = 1.0
     cycle_side: int | None = None
-    clean_task: float = 1.0
+    clean_task: float = 2.0
     degraded_task: float = 1.0
     mixed_clean_task: float = 1.0
     alpha: float | None = 1.0
+    mix_power: float = 0.0
     uncertainty: Mode = "none"
     eta: float = 1.0
     background: Background = "ignore_unclaimed"
@@ -106,28 +108,51 @@ class VaTObjective(nn.Module):
     def _task_terms(self, fused: Tensor, batch: Batch, step: int) -> dict[str, Tensor]:
         """The head's loss on T_A(I_HQ) and, against both label sets, on T_A(I_mix), in one pass (eq. 7, 8)."""
         settings, count = self.settings, len(fused)
-        lam = 1.0 if settings.alpha is None else mixing_weight(self.seed, step, settings.alpha)
-        mixed = mix(fused, batch.clean, lam) if settings.alpha is not None else fused
-        mixed_mask = torch.maximum(batch.degraded_mask, batch.clean_mask) if settings.alpha else batch.degraded_mask
+        share = self._share(step, fused)
+        mixed = mix(fused, batch.clean, share)
+        mixed_mask = batch.degraded_mask
+        if settings.alpha is not None:
+            mixed_mask = torch.maximum(mixed_mask, batch.clean_mask)
         images = torch.cat([self._clean_input(batch, step), mixed])
         mask = torch.cat([batch.clean_mask, mixed_mask])
         translated = torch.lerp(torch.full_like(images, PAD_VALUE), self.translator.translate(images), mask)
         outputs = self.head(translated)
         clean = self.head.loss(outputs[:count], _with_padding(batch.clean_labels, batch.clean_mask), "ignore_dropped")
         on_mix = outputs[count:]
-        low = self.head.loss(
-            on_mix, _each_ignores_the_other(batch.degraded_labels, batch.clean_labels, mixed_mask), settings.background
+        low, high = (
+            self.head.loss(on_mix, labels, settings.background) for labels in self._labels_on_mix(batch, mixed_mask)
         )
-        high = self.head.loss(
-            on_mix, _each_ignores_the_other(batch.clean_labels, batch.degraded_labels, mixed_mask), settings.background
+        low = low * share**settings.mix_power * self._certainty(batch.degraded_uncertainty)
+        high = high * (1 - share) ** settings.mix_power * self._certainty(batch.clean_uncertainty)
+        # A batch without any label has no task loss, and still needs a way back to the weights: in every process alike.
+        attached = 0 * translated.sum()
+        return {"clean": clean.mean() + attached, "mix_degraded": low.mean(), "mix_clean": high.mean()}
+
+    def _labels_on_mix(self, batch: Batch, mask: Tensor) -> tuple[list[Detections], list[Detections]]:
+        """Y_LQ and Y_HQ for the mix: the other image's boxes are in the picture too, so they are no background."""
+        low = _with_padding(batch.degraded_labels, mask)
+        if self.settings.alpha is None:
+            return low, [Detections.empty(mask.device) for _ in batch.clean_labels]
+        high = _with_padding(batch.clean_labels, mask)
+        return (
+            [own.with_ignored(other.boxes) for own, other in zip(low, batch.clean_labels)],
+            [own.with_ignored(other.boxes) for own, other in zip(high, batch.degraded_labels)],
         )
-        low = low * term_weight(batch.degraded_uncertainty, settings.uncertainty, settings.eta)
-        high = high * term_weight(batch.clean_uncertainty, settings.uncertainty, settings.eta)
-        return {"clean": clean.mean(), "mix_degraded": lam * low.mean(), "mix_clean": (1 - lam) * high.mean()}
+
+    def _share(self, step: int, images: Tensor) -> Tensor:
+        """Lambda of every pair, ``(N,)``; 1 without a mix."""
+        alpha = self.settings.alpha
+        if alpha is None:
+            return images.new_ones(len(images))
+        return mixing_weights(self.seed, step, alpha, len(images)).to(images)
+
+    def _certainty(self, uncertainty: Tensor) -> Tensor:
+        """What U does to a term on the mix, ``(N,)``."""
+        return term_weight(uncertainty, self.settings.uncertainty, self.settings.eta)
 
     def _clean_input(self, batch: Batch, step: int) -> Tensor:
         """The clean images as they are or, in some steps, fused with what the restorer makes of them."""
-        draw = mixing_weight(self.seed + 1, step, 1.0)
+        draw = float(mixing_weights(self.seed + 1, step, 1.0, 1))
         if draw >= self.settings.clean_through_gate:
             return batch.clean
         return self.translator.fuse(batch.clean, batch.clean_restored)
@@ -156,10 +181,3 @@ def padding_regions(mask: Tensor) -> list[Tensor]:
 
 def _with_padding(labels: list[Detections], mask: Tensor) -> list[Detections]:
     return [label.with_ignored(strips) for label, strips in zip(labels, padding_regions(mask))]
-
-
-def _each_ignores_the_other(own: list[Detections], other: list[Detections], mask: Tensor) -> list[Detections]:
-    """Labels for the mix: the other image's boxes are in the picture too, so they are no background here."""
-    return [
-        label.with_ignored(stranger.boxes, strips) for label, stranger, strips in zip(own, other, padding_regions(mask))
-    ]

@@ -36,7 +36,7 @@ class OptimSettings:
         ConfigError: if a value is out of range.
     """
 
-    steps: int | None = 1500
+    steps: int | None = 1000
     epochs: int | None = None
     batch_size: int = 6
     lr: float = 1e-3

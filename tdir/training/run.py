@@ -10,10 +10,13 @@ from pathlib import Path
 import torch
 
 from tdir import parts
+from tdir.data.sample import DetectionSet
 from tdir.heads.base import Head
 from tdir.pipeline import Pipeline
+from tdir.report.records import portable
 from tdir.restorers.base import Restorer
 from tdir.selftraining.labels import PseudoLabel, fit_risk, label_clean, label_degraded
+from tdir.selftraining.nuq import NUQ
 from tdir.selftraining.store import TeacherStore
 from tdir.selftraining.teacher import Teacher
 from tdir.training import distributed
@@ -22,6 +25,7 @@ from tdir.training.config import TrainConfig, build_data
 from tdir.training.hooks import ScalarLog, Validation
 from tdir.training.loop import Trainer
 from tdir.training.objective import VaTObjective
+from tdir.translators.base import Translator
 
 log = logging.getLogger("tdir")
 
@@ -34,6 +38,7 @@ class Taught:
     degraded_labels: list[PseudoLabel]
     clean: TeacherStore
     clean_labels: list[PseudoLabel]
+    risk: NUQ | None
 
 
 def build_frozen(config: TrainConfig, device: torch.device | str = "cpu") -> tuple[Restorer, Head]:
@@ -46,19 +51,52 @@ def ask_teacher(
     config: TrainConfig, restorer: Restorer, head: Head, work_dir: Path, device: torch.device | str = "cpu"
 ) -> Taught:
     """Pseudo-labels and caches of both sets; the first process makes the caches, the others find them."""
-    settings = config.teacher
-    cache_dir = Path(settings.cache_dir) if settings.cache_dir else work_dir / "cache"
-    teacher = Teacher(restorer, head, config.size, cache_dir, settings.score, settings.iou, settings.batch_size, device)
-    asked = ("original",) if settings.oracle else ("image", "restored")
+    cache_dir = Path(config.teacher.cache_dir) if config.teacher.cache_dir else work_dir / "cache"
+    teacher = build_teacher(config, restorer, head, cache_dir, device)
     if not distributed.is_first():
         distributed.wait()
-    clean = teacher.study(build_data(config.clean), ("image",))
-    degraded = teacher.study(build_data(config.degraded), asked)
+    taught = taught_by(teacher, config, build_data(config.degraded), build_data(config.clean))
     if distributed.is_first():
         distributed.wait()
+    return taught
+
+
+def build_teacher(
+    config: TrainConfig, restorer: Restorer, head: Head, cache_dir: Path, device: torch.device | str = "cpu"
+) -> Teacher:
+    """The teacher of a config."""
+    settings = config.teacher
+    return Teacher(restorer, head, config.size, cache_dir, settings.score, settings.iou, settings.batch_size, device)
+
+
+def taught_by(teacher: Teacher, config: TrainConfig, degraded_set: DetectionSet, clean_set: DetectionSet) -> Taught:
+    """What a teacher says of these two sets, by the settings of a config."""
+    settings, head = config.teacher, teacher.head
+    clean = teacher.study(clean_set, ("image",))
+    degraded = teacher.study(degraded_set, ("original",) if settings.oracle else ("image", "restored"))
     risk = fit_risk(clean, len(head.classes), settings.dims, settings.neighbours) if settings.nuq else None
-    return Taught(
-        degraded, label_degraded(degraded, head, risk, settings.epsilon, settings.iou), clean, label_clean(clean, risk)
+    labels = label_degraded(degraded, head, risk, settings.epsilon, settings.iou)
+    return Taught(degraded, labels, clean, label_clean(clean, risk), risk)
+
+
+def build_trainer(
+    config: TrainConfig,
+    translator: Translator,
+    head: Head,
+    taught: Taught,
+    work_dir: Path,
+    device: torch.device | str = "cpu",
+) -> Trainer:
+    """The trainer of a config, at its first step and without hooks."""
+    plan = BatchPlan(taught.degraded.sizes, taught.clean.sizes, config.optim.batch_size, config.seed)
+    return Trainer(
+        VaTObjective(translator, head, config.objective, config.seed),
+        Batches(taught.degraded, taught.degraded_labels, taught.clean, taught.clean_labels, plan),
+        config.optim,
+        work_dir,
+        record=config.record(),
+        checkpoint_every=config.checkpoint_every,
+        device=device,
     )
 
 
@@ -85,17 +123,8 @@ def train(
     torch.manual_seed(config.seed)  # the initial weights; the order of images and lambda have keys of their own
     translator = parts.build_part("translator", config.translator)
     pipeline = Pipeline(restorer, translator, head, config.size)
-    pipeline.trained = {"config": config.record()}
-    plan = BatchPlan(taught.degraded.sizes, taught.clean.sizes, config.optim.batch_size, config.seed)
-    trainer = Trainer(
-        VaTObjective(translator, head, config.objective, config.seed),
-        Batches(taught.degraded, taught.degraded_labels, taught.clean, taught.clean_labels, plan),
-        config.optim,
-        work_dir,
-        record=config.record(),
-        checkpoint_every=config.checkpoint_every,
-        device=device,
-    )
+    pipeline.trained = {"config": portable(config.record())}
+    trainer = build_trainer(config, translator, head, taught, work_dir, device)
     if distributed.is_first():
         trainer.hooks = [ScalarLog(work_dir), Validation(pipeline, config, work_dir)]
     if resume:

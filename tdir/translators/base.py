@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 
 
@@ -27,3 +30,27 @@ class Translator(nn.Module):
     def forward(self, degraded: Tensor, restored: Tensor) -> Tensor:
         """``translate(fuse(degraded, restored))``."""
         return self.translate(self.fuse(degraded, restored))
+
+
+class _ClampInward(torch.autograd.Function):
+    """Clamp to [0, 1]; a value outside still receives the gradients that lead it back."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        ctx.save_for_backward(values)
+        return values.clamp(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (values,) = ctx.saved_tensors
+        outward = ((values < 0) & (gradient > 0)) | ((values > 1) & (gradient < 0))
+        return gradient.masked_fill(outward, 0)
+
+
+def clamp_inward(values: Tensor) -> Tensor:
+    """Clamp to [0, 1] and keep gradients useful.
+
+    ``Tensor.clamp`` has no gradient outside the range: a sky once pushed above 1 stays there. Passing every gradient
+    would let values drift outward without end. So a value outside receives only what a descent step turns inward.
+    """
+    return _ClampInward.apply(values) if values.requires_grad else values.clamp(0, 1)

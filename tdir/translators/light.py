@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tdir.registry import TRANSLATORS
-from tdir.translators.base import Translator
+from tdir.translators.base import Translator, clamp_inward
 
 MAX_LOG_GAIN = 4.0  # a gain of 55; thicker haze leaves less than eight-bit quantisation can carry
+CELL = 8  # pixels of the small copy that share their statistics
 LEAST_LIGHT = 1 / 255  # where the logarithmic view of the image starts
+LEAST_CONTRAST = 0.5 / 255  # what quantisation alone makes of a flat region
 
 
 def small_copy(images: Tensor, side: int) -> Tensor:
@@ -27,10 +29,27 @@ def small_copy(images: Tensor, side: int) -> Tensor:
     return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
 
 
-def seen(images: Tensor) -> Tensor:
-    """What the small networks see: the image about its middle and its logarithm, in which darkness has contrast."""
-    light = (images.clamp(min=0) + LEAST_LIGHT).log()
-    return torch.cat([2 * images - 1, 0.5 * light + 1], 1)
+def statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Local mean and contrast (standard deviation) of ``(N, 3, h, w)`` images, over about 40 pixels each way."""
+    cells = [max(1, round(length / CELL)) for length in images.shape[-2:]]
+
+    def blurred(x: Tensor) -> Tensor:
+        coarse = F.avg_pool2d(F.interpolate(x, cells, mode="area"), 5, 1, 2, count_include_pad=False)
+        return resized(coarse, x)
+
+    mean = blurred(images)
+    variance = (blurred(images * images) - mean * mean).clamp(min=0)
+    return mean, (variance + LEAST_CONTRAST**2).sqrt()
+
+
+def seen(images: Tensor, mean: Tensor, contrast: Tensor) -> Tensor:
+    """What the small networks see, 15 channels: the image, its logarithm, and mean, contrast and normalised image.
+
+    Light and contrast in the logarithm span the range over which fog and darkness vary; the normalised image shows the
+    content through both.
+    """
+    light = 0.5 * (images.clamp(min=0) + LEAST_LIGHT).log() + 1
+    return torch.cat([2 * images - 1, light, 2 * mean - 1, 0.5 * contrast.log() + 1, (images - mean) / contrast / 2], 1)
 
 
 class Block(nn.Module):
@@ -89,8 +108,10 @@ def resized(maps: Tensor, like: Tensor) -> Tensor:
 
     As two matrix products, which on a CPU takes half the time of ``F.interpolate`` with its gradient.
     """
-    rows, columns = (_interpolation(maps.shape[i], like.shape[i], maps) for i in (-2, -1))
-    return rows @ (maps @ columns.T)
+    with torch.autocast(maps.device.type, enabled=False):  # bf16 would quantise a gain to 0.4 %
+        maps = maps.float()
+        rows, columns = (_interpolation(maps.shape[i], like.shape[i], maps) for i in (-2, -1))
+        return rows @ (maps @ columns.T)
 
 
 def _interpolation(source: int, target: int, like: Tensor) -> Tensor:
@@ -112,12 +133,14 @@ class LightTransformation(nn.Module):
     def __init__(self, side: int = 128, dims: tuple[int, int, int] = (16, 24, 32)):
         super().__init__()
         self.side = side
-        self.maps = SmallUNet(6, 18, dims)
+        self.maps = SmallUNet(15, 18, dims)
 
     def affine(self, images: Tensor) -> Tensor:
         """The small maps ``(N, 12, h, w)``: the three columns of A, then b."""
-        pivot, gain, offset, mix = self.maps(seen(small_copy(images, self.side))).float().split([3, 3, 3, 9], 1)
-        pivot = torch.sigmoid(pivot)
+        small = small_copy(images, self.side)
+        mean, contrast = statistics(small)
+        pivot, gain, offset, mix = self.maps(seen(small, mean, contrast)).float().split([3, 3, 3, 9], 1)
+        pivot = pivot + F.interpolate(mean, pivot.shape[-2:], mode="area")
         gain = MAX_LOG_GAIN * torch.tanh(gain / MAX_LOG_GAIN)
         matrix = mix.unflatten(1, (3, 3)) + torch.diag_embed(gain.exp().movedim(1, -1)).movedim((-2, -1), (1, 2))
         shift = pivot + offset - (matrix * pivot[:, :, None]).sum(1)
@@ -128,7 +151,7 @@ class LightTransformation(nn.Module):
         red, green, blue, shift = resized(self.affine(images), images).split(3, 1)
         result = torch.addcmul(shift, red, images[:, 0:1])
         result = torch.addcmul(result, green, images[:, 1:2])
-        return torch.addcmul(result, blue, images[:, 2:3]).clamp(0, 1)
+        return clamp_inward(torch.addcmul(result, blue, images[:, 2:3]))
 
 
 class LightGate(nn.Module):
@@ -143,7 +166,7 @@ class LightGate(nn.Module):
     def __init__(self, side: int = 128, dim: int = 16, start: float = 0.27):
         super().__init__()
         self.side = side
-        self.body = nn.Sequential(nn.Conv2d(12, dim, 3, 2, 1), nn.SiLU(), Block(dim), nn.Conv2d(dim, 1, 1))
+        self.body = nn.Sequential(nn.Conv2d(30, dim, 3, 2, 1), nn.SiLU(), Block(dim), nn.Conv2d(dim, 1, 1))
         last = self.body[-1]
         assert isinstance(last, nn.Conv2d) and last.bias is not None
         nn.init.zeros_(last.weight)
@@ -151,7 +174,8 @@ class LightGate(nn.Module):
 
     def forward(self, degraded: Tensor, restored: Tensor) -> Tensor:
         """The weight of the degraded image, ``(N, 1, H, W)`` in (0, 1)."""
-        both = torch.cat([seen(small_copy(degraded, self.side)), seen(small_copy(restored, self.side))], 1)
+        views = [small_copy(images, self.side) for images in (degraded, restored)]
+        both = torch.cat([seen(view, *statistics(view)) for view in views], 1)
         return torch.sigmoid(resized(self.body(both).float(), degraded))
 
 

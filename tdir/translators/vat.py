@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tdir.errors import ConfigError, ShapeError
 from tdir.registry import TRANSLATORS
 from tdir.structures import check_images
-from tdir.translators.base import Translator
+from tdir.translators.base import Translator, clamp_inward
 from tdir.translators.blocks import Downsample, Stage, TransformerBlock, Upsample, channels_last, conv
 
 PRESETS = (8, 16, 24, 32, 48)
@@ -28,30 +28,6 @@ GATE_START = -1.0
 OUTPUT_SCALE = 0.1
 """Factor on the first weights of the last layers: small, so that an untrained translator hardly changes an image, and
 not zero, so that gradients pass from the first step on."""
-
-
-class _ClampInward(torch.autograd.Function):
-    """Clamp to [0, 1]; a value outside still receives the gradients that lead it back."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
-        ctx.save_for_backward(values)
-        return values.clamp(0, 1)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (values,) = ctx.saved_tensors
-        outward = ((values < 0) & (gradient > 0)) | ((values > 1) & (gradient < 0))
-        return gradient.masked_fill(outward, 0)
-
-
-def clamp_inward(values: Tensor) -> Tensor:
-    """Clamp to [0, 1] and keep gradients useful.
-
-    ``Tensor.clamp`` has no gradient outside the range: a sky once pushed above 1 stays there. Passing every gradient
-    would let values drift outward without end. So a value outside receives only what a descent step turns inward.
-    """
-    return _ClampInward.apply(values) if values.requires_grad else values.clamp(0, 1)
 
 
 class GatedFusion(nn.Module):

@@ -158,6 +158,16 @@ def test_degraded_keeps_everything_but_the_pixels(photos: Path) -> None:
     assert not np.array_equal(degraded[1].image, plain[1].image)
 
 
+def test_a_subset_is_degraded_alike(photos: Path) -> None:
+    degraded = Degraded(Folder(photos), LowLight(), seed=2)
+    some = degraded.subset([3, 0])
+    assert isinstance(some, Degraded)
+    assert some.names == ["3.png", "0.png"]
+    for i, j in enumerate([3, 0]):
+        np.testing.assert_array_equal(some[i].image, degraded[j].image)
+        np.testing.assert_array_equal(some.data_set[i].image, degraded.data_set[j].image)
+
+
 def test_a_negative_seed_is_refused(photos: Path) -> None:
     with pytest.raises(ConfigError, match="got -1"):
         Degraded(Folder(photos), Haze(), seed=-1)

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from tdir.data.folder import Folder
 from tdir.data.sample import find_root, read_lines
+from tdir.data.yolo import YOLO
 from tdir.errors import DataError
 
 
@@ -43,3 +48,27 @@ def test_read_lines_names_what_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_bytes(b"\xff\xfe\x00\xd8")
     with pytest.raises(DataError, match=r"list\.txt"):
         read_lines(tmp_path / "list.txt")
+
+
+def test_a_subset_has_the_same_samples(tmp_path: Path, photo: Callable[..., Path]) -> None:
+    (tmp_path / "labels" / "val").mkdir(parents=True)
+    for seed in range(4):
+        photo(tmp_path / "images" / "val" / f"{seed}.png", seed=seed)
+        (tmp_path / "labels" / "val" / f"{seed}.txt").write_text(f"{seed} 0.5 0.5 0.2 0.{seed + 1}\n")
+    whole = YOLO(tmp_path, "val")
+    some = whole.subset([3, 1])
+    assert len(some) == 2
+    assert (some.names, some.classes) == (["3.png", "1.png"], whole.classes)
+    for i, j in enumerate([3, 1]):
+        assert (some[i].name, some[i].path, some.paths[i]) == (whole[j].name, whole[j].path, whole.paths[j])
+        np.testing.assert_array_equal(some[i].image, whole[j].image)
+        for truth in (some.truth(i), some[i].truth):
+            assert truth is not None
+            assert torch.equal(truth.boxes, whole[j].truth.boxes)  # type: ignore[union-attr]
+            assert truth.labels.tolist() == [j]
+
+
+def test_a_subset_of_what_is_not_there_is_refused(tmp_path: Path, photo: Callable[..., Path]) -> None:
+    photo(tmp_path / "a.png")
+    with pytest.raises(DataError, match="no image 1 in a set of 1"):
+        Folder(tmp_path).subset([0, 1])

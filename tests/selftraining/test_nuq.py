@@ -105,7 +105,7 @@ def test_held_out_data_of_the_same_kind_is_uniform_in_total(fitted: NUQ) -> None
 
 def test_fitted_predictions_do_not_vouch_for_themselves(fitted: NUQ) -> None:
     embeddings, _ = clusters(1500, seed=0)
-    left_out = furthest_from_uniform(fitted.risk(embeddings, torch.arange(1500)).total)
+    left_out = furthest_from_uniform(fitted.risk(embeddings, fitted=True).total)
     assert left_out < 1.63 * math.sqrt(1 / 1500 + 1 / 300)
     assert furthest_from_uniform(fitted.risk(embeddings).total) > 2 * left_out
 
@@ -125,8 +125,9 @@ def test_predictions_on_one_image_do_not_vouch_for_each_other() -> None:
     by_image = NUQ().fit(embeddings, labels, CLASSES, images)
     by_prediction = NUQ().fit(embeddings, labels, CLASSES)
     assert furthest_from_uniform(by_image.risk(unseen).total) < 0.15
-    assert furthest_from_uniform(by_image.risk(embeddings, images).total) < 0.15
+    assert furthest_from_uniform(by_image.risk(embeddings, fitted=True).total) < 0.15
     assert furthest_from_uniform(by_prediction.risk(unseen).total) > 0.5
+    assert by_image.state()["bandwidth"] > 1.5 * by_prediction.state()["bandwidth"]
 
 
 def test_leaving_an_image_out_leaves_all_of_it_out_and_nothing_else() -> None:
@@ -136,9 +137,20 @@ def test_leaving_an_image_out_leaves_all_of_it_out_and_nothing_else() -> None:
     points = nuq.state()["points"]
     distance = torch.cdist(points, points).masked_fill(reference[:, None] == reference, math.inf)
     expected = distance.topk(20, largest=False).values.square()
-    squared, nearest = nuq._neighbourhood(points, reference)
+    squared, nearest = nuq._neighbourhood(points, fitted=True)
     assert torch.allclose(squared, expected, rtol=1e-6)
     assert not (reference[nearest] == reference[:, None]).any()
+
+
+def test_what_fit_has_not_seen_has_nothing_to_leave_out(fitted: NUQ) -> None:
+    embeddings, _ = clusters(100, seed=2)
+    assert torch.allclose(fitted.risk(embeddings, fitted=True).epistemic, fitted.risk(embeddings).epistemic)
+
+
+def test_an_image_is_held_out_even_when_each_is_more_than_the_share() -> None:
+    embeddings, labels = clusters(9, seed=0)
+    state = NUQ(holdout=0.2).fit(embeddings, labels, CLASSES, torch.arange(9) // 3).state()
+    assert len(state["held_out"]) == 3
 
 
 def test_whole_images_are_held_out() -> None:
@@ -152,7 +164,7 @@ def test_an_image_with_nearly_all_predictions_is_no_trouble() -> None:
     embeddings, labels = clusters(60, seed=0)
     images = torch.cat([torch.zeros(56, dtype=torch.long), torch.tensor([7, 7, 8, 9])])
     nuq = NUQ().fit(embeddings, labels, CLASSES, images)
-    assert_sound(nuq.risk(embeddings, images), 60)
+    assert_sound(nuq.risk(embeddings, fitted=True), 60)
 
 
 def test_risk_does_not_depend_on_the_batch(fitted: NUQ) -> None:
@@ -213,7 +225,7 @@ def test_one_class_has_no_ambiguity_and_still_sees_outliers() -> None:
 def test_few_predictions_shrink_dims_and_neighbours(count: int) -> None:
     embeddings, labels = clusters(count, seed=0)
     nuq = NUQ(dims=32, neighbours=50).fit(embeddings, labels, CLASSES)
-    assert_sound(nuq.risk(embeddings, torch.arange(count)), count)
+    assert_sound(nuq.risk(embeddings, fitted=True), count)
     assert bool((nuq.risk(embeddings + 1e3).total == 1).all())
 
 
@@ -227,8 +239,8 @@ def test_embeddings_shorter_than_dims() -> None:
 def test_equal_embeddings_rank_in_the_middle() -> None:
     same = torch.full((40, 16), 0.1)
     nuq = NUQ().fit(same, torch.arange(40) % 2, 2)
-    for images in (None, torch.arange(40)):
-        risk = nuq.risk(same, images)
+    for fitted in (False, True):
+        risk = nuq.risk(same, fitted=fitted)
         assert_sound(risk, 40)
         assert bool((risk.total == 0.5).all())
     assert bool((nuq.risk(same + 1e3).total == 1).all())
@@ -289,9 +301,9 @@ def test_same_seed_same_risk_and_another_seed_another_split() -> None:
 def test_state_goes_through_a_file_bit_for_bit(fitted: NUQ, tmp_path: Path) -> None:
     save_file(fitted.state(), tmp_path / "nuq.safetensors")
     back = NUQ.from_state(load_file(tmp_path / "nuq.safetensors"))
-    embeddings, _ = clusters(200, seed=6)
-    for images in (None, torch.arange(200)):
-        before, after = fitted.risk(embeddings, images), back.risk(embeddings, images)
+    embeddings, _ = clusters(1500, seed=0)
+    for again in (False, True):
+        before, after = fitted.risk(embeddings, fitted=again), back.risk(embeddings, fitted=again)
         assert torch.equal(before.aleatoric, after.aleatoric)
         assert torch.equal(before.epistemic, after.epistemic)
         assert torch.equal(before.total, after.total)

@@ -5,65 +5,72 @@ import pytest
 import torch
 
 from tdir.errors import ConfigError, ShapeError
-from tdir.selftraining.umix import mix, mixing_weight, term_weight
+from tdir.selftraining.umix import mix, mixing_weights, term_weight
 
 
-def test_mixing_weight_depends_on_seed_and_iteration_only() -> None:
-    first = [mixing_weight(3, i, 1.0) for i in range(20)]
+def test_mixing_weights_depend_on_seed_and_iteration_only() -> None:
+    first = [mixing_weights(3, i, 1.0, 4) for i in range(20)]
     np.random.seed(99)
-    assert [mixing_weight(3, i, 1.0) for i in reversed(range(20))][::-1] == first
-    assert len(set(first)) == 20
-    assert mixing_weight(4, 0, 1.0) != first[0]
-    assert mixing_weight(0, 1, 1.0) != mixing_weight(1, 0, 1.0)
+    assert all(torch.equal(mixing_weights(3, i, 1.0, 4), first[i]) for i in reversed(range(20)))
+    assert len(torch.cat(first).unique()) == 80
+    assert not torch.equal(mixing_weights(4, 0, 1.0, 4), first[0])
+    assert not torch.equal(mixing_weights(0, 1, 1.0, 4), mixing_weights(1, 0, 1.0, 4))
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])
-def test_mixing_weight_has_the_moments_of_beta(alpha: float) -> None:
-    draws = np.array([mixing_weight(0, i, alpha) for i in range(3000)])
+def test_mixing_weights_have_the_moments_of_beta(alpha: float) -> None:
+    draws = torch.cat([mixing_weights(0, i, alpha, 3) for i in range(1000)])
     variance = 1 / (4 * (2 * alpha + 1))
     assert draws.min() >= 0 and draws.max() <= 1
     assert abs(draws.mean() - 0.5) < 4 * (variance / len(draws)) ** 0.5
-    assert draws.var() == pytest.approx(variance, rel=0.1)
+    assert draws.var().item() == pytest.approx(variance, rel=0.1)
 
 
 @pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan"), float("inf")])
-def test_mixing_weight_refuses_a_wrong_alpha(alpha: float) -> None:
+def test_mixing_weights_refuse_a_wrong_alpha(alpha: float) -> None:
     with pytest.raises(ConfigError, match="alpha must be a positive number"):
-        mixing_weight(0, 0, alpha)
+        mixing_weights(0, 0, alpha, 1)
 
 
 @pytest.mark.parametrize(("seed", "iteration"), [(-1, 0), (0, -1)])
-def test_mixing_weight_refuses_a_negative_key(seed: int, iteration: int) -> None:
+def test_mixing_weights_refuse_a_negative_key(seed: int, iteration: int) -> None:
     with pytest.raises(ConfigError, match="must not be negative, got"):
-        mixing_weight(seed, iteration, 1.0)
+        mixing_weights(seed, iteration, 1.0, 1)
 
 
 def test_mix_is_equation_7_and_passes_gradients_by_share() -> None:
     generator = torch.Generator().manual_seed(0)
     fused = torch.rand(2, 3, 5, 7, generator=generator).requires_grad_()
     clean = torch.rand(2, 3, 5, 7, generator=generator).requires_grad_()
-    mixed = mix(fused, clean, 0.3)
-    assert torch.allclose(mixed, 0.3 * fused + 0.7 * clean)
+    share = torch.tensor([0.3, 0.8])
+    mixed = mix(fused, clean, share)
+    assert torch.allclose(mixed[0], 0.3 * fused[0] + 0.7 * clean[0])
+    assert torch.allclose(mixed[1], 0.8 * fused[1] + 0.2 * clean[1])
     mixed.sum().backward()
-    assert fused.grad is not None and torch.allclose(fused.grad, torch.full_like(fused, 0.3))
-    assert clean.grad is not None and torch.allclose(clean.grad, torch.full_like(clean, 0.7))
+    assert fused.grad is not None and torch.allclose(fused.grad[:, 0, 0, 0], share)
+    assert clean.grad is not None and torch.allclose(clean.grad[:, 0, 0, 0], 1 - share)
 
 
 def test_mix_at_the_ends_is_one_of_the_images() -> None:
     fused, clean = torch.rand(2, 1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(mix(fused, clean, 1.0), fused)
-    assert torch.equal(mix(fused, clean, 0.0), clean)
+    assert torch.equal(mix(fused, clean, torch.ones(1)), fused)
+    assert torch.equal(mix(fused, clean, torch.zeros(1)), clean)
+
+
+def test_mix_takes_one_share_per_pair() -> None:
+    with pytest.raises(ShapeError, match=r"one share per pair, got \(1,\) for 2 pairs"):
+        mix(torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4), torch.ones(1))
 
 
 def test_mix_broadcasts_nothing() -> None:
     with pytest.raises(ShapeError, match=r"\(2, 3, 4, 4\) and \(1, 3, 4, 4\)"):
-        mix(torch.zeros(2, 3, 4, 4), torch.zeros(1, 3, 4, 4), 0.5)
+        mix(torch.zeros(2, 3, 4, 4), torch.zeros(1, 3, 4, 4), torch.ones(2))
 
 
 @pytest.mark.parametrize("lam", [-0.1, 1.1, float("nan")])
 def test_mix_refuses_a_share_outside_its_range(lam: float) -> None:
     with pytest.raises(ConfigError, match="lam must lie in"):
-        mix(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4), lam)
+        mix(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4), torch.tensor([lam]))
 
 
 @pytest.mark.parametrize(

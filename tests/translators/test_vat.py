@@ -6,7 +6,8 @@ from torch import nn
 
 from tdir.errors import ConfigError, ShapeError
 from tdir.registry import TRANSLATORS
-from tdir.translators.vat import PRESETS, GatedFusion, TransformationModule, VaT, clamp_inward
+from tdir.translators.base import clamp_inward
+from tdir.translators.vat import PRESETS, GatedFusion, TransformationModule, VaT
 
 PUBLISHED_MILLIONS = {8: 0.21, 16: 0.74, 24: 1.57, 32: 2.75, 48: 6.10}
 

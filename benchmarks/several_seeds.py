@@ -1,0 +1,131 @@
+"""Train a config under several seeds, score every bundle on its labelled set, and write one result.
+
+    python benchmarks/several_seeds.py configs/aodnet_yolov8n_voc5_haze_strong.py --seeds 0 1 2 --oracle \
+        --work-dir work_dirs/haze_strong --out benchmarks/results/aodnet_yolov8n_voc5_haze_strong
+
+The scored weights are always the averaged ones of the last step. A seed whose bundle exists is scored, not trained
+again; one with a checkpoint is resumed. ``--oracle`` adds a training with the labels of the clean images: how much
+there is to win. ``OMP_NUM_THREADS=1`` lets two programs share two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import statistics
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import tdir
+from tdir.data.sample import DetectionSet
+from tdir.evaluation import base_rows, vat_rows
+from tdir.metrics.detection import DetectionScores
+from tdir.report.records import compare, describe_data, describe_pipeline, environment, portable_command
+from tdir.report.tables import difference_table
+from tdir.training.checkpoint import LAST
+from tdir.training.config import TrainConfig, build_data
+from tdir.training.run import train
+
+
+def trained(config: TrainConfig, work_dir: Path) -> tdir.Pipeline:
+    """The pipeline of a config from its bundle, or trained now."""
+    bundle = work_dir / f"{config.name}.tdir"
+    if bundle.exists():
+        return tdir.load(bundle)
+    return train(config, work_dir, resume=(work_dir / LAST).exists())[0]
+
+
+def spread(values: list[float]) -> dict[str, Any]:
+    """Mean and standard deviation over seeds."""
+    return {
+        "mean": statistics.mean(values),
+        "deviation": statistics.stdev(values) if len(values) > 1 else None,
+        "values": values,
+    }
+
+
+def measure(config: TrainConfig, seeds: list[int], oracle: bool, work_dir: Path) -> dict[str, Any]:
+    """Rows, differences and spreads of a config, as JSON values."""
+    # Every seed and the oracle look at the same images: one cache serves them all.
+    config = replace(config, teacher=replace(config.teacher, cache_dir=str(work_dir / "cache")))
+    data_set = build_data(config.val or {})
+    scored: list[dict[str, DetectionScores]] = []
+    for seed in seeds:
+        pipeline = trained(replace(config, seed=seed, val=None), work_dir / f"seed-{seed}")
+        base = base_rows(pipeline, data_set) if not scored else scored[0]
+        scored.append({**base, **vat_rows(pipeline, data_set)})
+    result = {
+        **describe_pipeline(pipeline),
+        "data": describe_data(data_set),
+        "seeds": seeds,
+        "by_seed": {str(seed): compare(rows) for seed, rows in zip(seeds, scored)},
+        "over_seeds": {
+            name: {key: spread([getattr(rows[name], key) for rows in scored]) for key in ("map", "ap50")}
+            for name in scored[0]
+        },
+    }
+    if oracle:
+        result["oracle"] = compare({**scored[0], "vat": oracle_row(config, seeds[0], data_set, work_dir)})
+    return result
+
+
+def oracle_row(config: TrainConfig, seed: int, data_set: DetectionSet, work_dir: Path) -> DetectionScores:
+    """The same translator, trained with the clean images' labels on the degraded ones and without the mix."""
+    supervised = replace(
+        config,
+        seed=seed,
+        val=None,
+        teacher=replace(config.teacher, oracle=True),
+        objective=replace(config.objective, alpha=None, background="ignore_dropped", mixed_clean_task=0.0),
+    )
+    return vat_rows(trained(supervised, work_dir / "oracle"), data_set)["vat"]
+
+
+def table(record: dict[str, Any]) -> str:
+    """The result as Markdown."""
+    lines = ["| row | mAP50-95 | mAP50 |", "|---|---:|---:|"]
+    for name, by_metric in record["over_seeds"].items():
+        cells = []
+        for found in by_metric.values():
+            deviation = found["deviation"]
+            varies = deviation is not None and len(set(found["values"])) > 1
+            cells.append(f"{found['mean']:.3f}" + (f" ± {deviation:.3f}" if varies else ""))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    if "oracle" in record:
+        rows = record["oracle"]["rows"]["vat"]
+        lines.append(f"| oracle: the clean images' labels | {rows['map']:.3f} | {rows['ap50']:.3f} |")
+    shares = ", ".join(f"{found['recovered']['vat']:.0%}" for found in record["by_seed"].values() if found["recovered"])
+    text = "\n".join(lines) + f"\n\nSeeds {', '.join(map(str, record['seeds']))}; mean ± standard deviation.\n"
+    if shares:
+        text += f"Recovered of the gap from degraded to clean, by seed: {shares}"
+        oracle = record.get("oracle", {}).get("recovered", {}).get("vat")
+        text += f"; oracle: {oracle:.0%}.\n" if oracle is not None else ".\n"
+    for seed, found in record["by_seed"].items():
+        text += f"\nSeed {seed}, paired bootstrap over images:\n\n{difference_table(found['differences'])}"
+    return text
+
+
+def main() -> None:
+    """Parse, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--oracle", action="store_true")
+    parser.add_argument("--work-dir", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="the result's path without its suffix")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    result = measure(TrainConfig.from_file(args.config), args.seeds, args.oracle, args.work_dir)
+    record = {"command": portable_command(sys.argv), **result, "environment": environment()}
+    text = table(record)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.with_suffix(".json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    args.out.with_suffix(".md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

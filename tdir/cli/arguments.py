@@ -1,0 +1,68 @@
+"""Argument types and the options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.config import DictAction
+
+
+class Options(DictAction):
+    """``KEY=VALUE`` pairs as mmengine reads them; a value may be a number, true, false, None, or a list."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Add the pairs to the namespace; a pair without "=" or with an open bracket is a wrong argument."""
+        for pair in values or ():
+            if not pair.partition("=")[0] or "=" not in pair:
+                parser.error(f"argument {option_string}: expected KEY=VALUE, got {pair!r}")
+            if any(pair.count(left) != pair.count(right) for left, right in ("()", "[]")):
+                parser.error(f"argument {option_string}: a bracket is not closed in {pair!r}")
+        super().__call__(parser, namespace, values, option_string)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")
+    return int(text)
+
+
+def device(text: str) -> torch.device:
+    """A device that this machine has."""
+    try:
+        found = torch.device(text)
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"unknown device {text!r}: cpu, cuda, cuda:1 ...") from error
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise argparse.ArgumentTypeError(f"{text!r}: torch finds {torch.cuda.device_count()} CUDA GPUs here")
+    return found
+
+
+def add_compute_arguments(parser: argparse.ArgumentParser, default_size: str) -> None:
+    """``--size``, ``--batch-size`` and ``--device``; ``default_size`` in words."""
+    parser.add_argument(
+        "--size", type=positive, metavar="N", help=f"compute at this longest side, pixels; default: {default_size}"
+    )
+    parser.add_argument("--batch-size", type=positive, default=8, metavar="N", help="images at a time (default: 8)")
+    parser.add_argument(
+        "--device",
+        type=device,
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="default: the GPU if there is one",
+    )

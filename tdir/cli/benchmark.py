@@ -1,0 +1,160 @@
+"""Score clean, degraded, restored and translated images of a labelled set, by COCO's average precision.
+
+The clean rows need clean images: give --degradation, and tdir makes the degraded ones of them. Without it the
+images are taken as degraded already. A JSON record and a Markdown table are written to --out.
+
+examples:
+  tdir benchmark --pipeline fog.tdir --data dawn_fog --split test
+  tdir benchmark --pipeline fog.tdir --data voc5 --degradation haze --degradation-options light=0.75 scale=1.5
+  tdir benchmark --restorer aodnet:dehazer.pth --head yolov8n.pt --data coco128 --classes person car --size 640
+  tdir benchmark --pipeline dark.tdir --head yolov8s.pt --data exdark_voc --limit 100 --pictures 6
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tdir
+from tdir import bundle as bundles
+from tdir import weights as weight_files
+from tdir.cli.arguments import Options, add_compute_arguments, natural, positive
+from tdir.data.degradations import Degraded
+from tdir.data.sample import DetectionSet
+from tdir.errors import ConfigError, DataError
+from tdir.evaluation import base_rows, vat_rows
+from tdir.pipeline import Pipeline
+from tdir.registry import DEGRADATIONS
+from tdir.report.pictures import draw, save_picture, sheet
+from tdir.report.records import describe_data, describe_pipeline, portable_command, write_record
+from tdir.report.tables import summary
+from tdir.restorers.identity import Identity
+from tdir.training.config import build_data, layout_of
+
+DEFAULT_SIZE = 640  # what ultralytics' detectors are trained and validated at
+ROWS = ("clean", "degraded", "restorer", "vat", "clean + restorer", "clean + vat")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this command."""
+    system = parser.add_argument_group("what is scored: a bundle, or a restorer and a head")
+    system.add_argument("--pipeline", metavar="BUNDLE", help="a .tdir file, or the name of one that comes with tdir")
+    system.add_argument("--restorer", metavar="NAME[:WEIGHTS]", help="'tdir list' prints the names")
+    system.add_argument("--head", metavar="WEIGHTS", help="such as yolov8n.pt; default with a bundle: its own")
+    data = parser.add_argument_group("what it is scored on")
+    data.add_argument("--data", required=True, metavar="ROOT", help="a folder in Pascal VOC or YOLO layout")
+    data.add_argument("--split", metavar="NAME", help="default: test, or what comes nearest")
+    data.add_argument("--layout", choices=("voc", "yolo"), help="default: told from the folder")
+    data.add_argument("--classes", nargs="+", metavar="NAME", help="the classes to score; default: all of the set")
+    data.add_argument("--degradation", choices=DEGRADATIONS.names(), help="make it, at native image size")
+    data.add_argument(
+        "--degradation-options", nargs="+", action=Options, metavar="KEY=VALUE", help="such as light=0.75 scale=1.5"
+    )
+    data.add_argument("--limit", type=positive, metavar="N", help="only the first images")
+    parser.add_argument("--samples", type=positive, default=1000, metavar="N", help="of the bootstrap (default: 1000)")
+    parser.add_argument(
+        "--seed", type=natural, default=0, metavar="N", help="of degradation and bootstrap (default: 0)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: work_dirs/benchmark_<pipeline>_<data>")
+    parser.add_argument("--pictures", type=natural, default=0, metavar="N", help="images on a sheet with boxes")
+    add_compute_arguments(parser, f"the bundle's own, {DEFAULT_SIZE} without a bundle")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score, write ``record.json``, ``table.md`` and ``pictures.jpg``, print the table."""
+    pipeline = _pipeline(args).to(args.device)
+    data_set, reader = _data(args)
+    settings = {"batch_size": args.batch_size, "limit": args.limit}
+    rows = base_rows(pipeline, data_set, **settings)
+    if pipeline.translator is not None:
+        rows |= vat_rows(pipeline, data_set, **settings)
+    out = args.out or Path("work_dirs") / _name(args)
+    about = describe_pipeline(pipeline)
+    if args.pipeline:
+        file = bundles.find(args.pipeline)
+        about["weights"]["bundle"] = {"name": file.name, "sha256": weight_files.sha256(file)}
+    record = write_record(
+        out / "record.json",
+        {name: rows[name] for name in ROWS if name in rows},
+        samples=args.samples,
+        seed=args.seed,
+        command=portable_command(args.command_line),
+        data={"layout": reader["type"], "split": reader["split"], **describe_data(data_set, args.limit)},
+        **about,
+    )
+    table = summary(record)
+    (out / "table.md").write_text(table, encoding="utf-8")
+    if args.pictures:
+        save_picture(out / "pictures.jpg", _pictures(pipeline, data_set, args.limit, args.pictures))
+    print(table)
+    return 0
+
+
+def _pipeline(args: argparse.Namespace) -> Pipeline:
+    if args.pipeline is None:
+        if args.restorer is None or args.head is None:
+            raise ConfigError(
+                "say what to score: --pipeline BUNDLE, or both --restorer NAME[:WEIGHTS] and --head WEIGHTS"
+            )
+        name, _, weights = args.restorer.partition(":")
+        restorer = tdir.restorer(name, weights or None)
+        return Pipeline(restorer, None, tdir.head(args.head), args.size or DEFAULT_SIZE)
+    if args.restorer is not None:
+        raise ConfigError(
+            f"--pipeline {args.pipeline} brings its restorer, got --restorer {args.restorer} too: leave one"
+        )
+    pipeline = tdir.load(args.pipeline, head=args.head)
+    pipeline.size = args.size or pipeline.size
+    return pipeline
+
+
+def _data(args: argparse.Namespace) -> tuple[DetectionSet, dict[str, Any]]:
+    """The data set, and how it was read."""
+    reader = _reader(args)
+    settings = {**reader, "root": args.data, **({"classes": args.classes} if args.classes else {})}
+    if args.degradation is not None:
+        degradation = {**(args.degradation_options or {}), "type": args.degradation}
+        settings |= {"degradation": degradation, "degradation_seed": args.seed}
+    elif args.degradation_options:
+        raise ConfigError("--degradation-options without --degradation: name one")
+    return build_data(settings), reader
+
+
+def _reader(args: argparse.Namespace) -> dict[str, Any]:
+    told = layout_of(args.data)
+    layout = args.layout or told["type"]
+    if layout == "folder":
+        raise DataError(
+            f"{args.data}: no labels to score against; expected Annotations and ImageSets/Main (Pascal VOC), or images "
+            "and labels with a folder for each split (YOLO)"
+        )
+    split = args.split or (told["split"] if layout == told["type"] else "test")
+    return {"type": layout, "split": split}
+
+
+def _name(args: argparse.Namespace) -> str:
+    system = Path(args.pipeline).stem if args.pipeline else f"{args.restorer.partition(':')[0]}_{Path(args.head).stem}"
+    data = Path(args.data).resolve().name
+    return "_".join(filter(None, ["benchmark", system, data, args.degradation]))
+
+
+def _pictures(pipeline: Pipeline, data_set: DetectionSet, limit: int | None, count: int) -> np.ndarray:
+    """One line of pictures for an image, with what the head finds in each."""
+    restorer, head, size = pipeline.restorer, pipeline.head, pipeline.size
+    raw, restored = Pipeline(Identity(), None, head, size), Pipeline(restorer, None, head, size)
+    columns = {"degraded": (data_set, raw), "restorer": (data_set, restored)}
+    if isinstance(data_set, Degraded):
+        columns = {"clean": (data_set.data_set, raw), **columns}
+    if pipeline.translator is not None:
+        columns["vat"] = (data_set, pipeline)
+    total = min(len(data_set), limit or len(data_set))
+    chosen = np.linspace(0, total - 1, min(count, total)).round().astype(int)
+    lines = [[_seen(system, images[int(i)].image) for images, system in columns.values()] for i in chosen]
+    return sheet(lines, list(columns))
+
+
+def _seen(pipeline: Pipeline, image: np.ndarray) -> np.ndarray:
+    return draw(pipeline.enhance(image), pipeline.predict(image), pipeline.head.classes)

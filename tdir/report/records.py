@@ -1,0 +1,190 @@
+"""The JSON record of a measurement: all that is needed to read it, and to make it again.
+
+Names of machines and their folders stay out of it: of every path only the base name is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import torch
+
+from tdir import __version__
+from tdir.data.degradations import Degraded
+from tdir.data.sample import DetectionSet
+from tdir.evaluation import IOU, MAX_DET, SCORE, differences, recovered
+from tdir.metrics.bootstrap import interval
+from tdir.metrics.detection import DetectionScores
+from tdir.pipeline import Pipeline
+
+FORMAT = 1
+PACKAGES = ("torchvision", "ultralytics", "numpy", "pycocotools")
+PATHS = ("weights", "model", "root", "cache_dir")
+"""Settings that hold a file or a folder."""
+
+
+def write_record(
+    path: str | os.PathLike[str],
+    rows: Mapping[str, DetectionScores],
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+    command: str | None = None,
+    **about: Any,
+) -> dict[str, Any]:
+    """Write the record of some rows as JSON.
+
+    Args:
+        path: the file; its folder is made.
+        rows: name -> scores; "clean", "degraded", "restorer", "vat", "clean + vat" are compared with each other.
+        samples: of the bootstrap.
+        seed: of the bootstrap.
+        command: how the measurement is made again; default: the program and arguments of this process.
+        about: whatever else belongs to it, such as :func:`describe_pipeline` and :func:`describe_data`; JSON values.
+
+    Returns:
+        The record.
+    """
+    record = {
+        "format": FORMAT,
+        "command": portable_command(sys.argv) if command is None else command,
+        "seed": seed,
+        **about,
+        **compare(rows, samples, seed),
+        "environment": environment(),
+    }
+    text = json.dumps(record, indent=2, allow_nan=False)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text + "\n", encoding="utf-8")
+    return record
+
+
+def compare(rows: Mapping[str, DetectionScores], samples: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """The scores of rows on the same images, with what can be said of them.
+
+    Returns:
+        "rows", their "intervals" and "differences" by bootstrap over images, the share "recovered" of the gap from
+        degraded to clean, by row, where there is a clean row, and "samples".
+    """
+    shares = {name: recovered(rows, name) for name in ("restorer", "vat") if name in rows}
+    return {
+        "rows": {name: scores.as_dict() for name, scores in rows.items()},
+        "intervals": {name: interval(scores, samples, seed) for name, scores in rows.items()},
+        "differences": differences(rows, samples, seed),
+        "recovered": {name: share for name, share in shares.items() if share is not None},
+        "samples": samples,
+    }
+
+
+def describe_pipeline(pipeline: Pipeline) -> dict[str, Any]:
+    """The "pipeline" as settings, how it was "trained", its "weights" with sha256, and the "protocol" of a score."""
+    head, restorer = pipeline.head, pipeline.restorer
+    return {
+        "pipeline": portable(pipeline.config),
+        "trained": portable(pipeline.trained),
+        "weights": {
+            name: {"name": portable(part.weights_name, "weights"), "sha256": part.weights_sha256}
+            for name, part in (("restorer", restorer), ("head", head))
+        },
+        "protocol": {
+            "metric": "COCO average precision by pycocotools, 101 recall points, 100 detections of an image and class",
+            "ious": [round(0.5 + 0.05 * i, 2) for i in range(10)],
+            "score_threshold": SCORE,
+            "nms_iou": IOU,
+            "max_det": MAX_DET,
+            "size": pipeline.size,
+        },
+    }
+
+
+def describe_data(data_set: DetectionSet, limit: int | None = None) -> dict[str, Any]:
+    """The base name of a data set's folder, its classes, the images up to a limit, and the degradation that is made."""
+    degraded = data_set if isinstance(data_set, Degraded) else None
+    root = getattr(degraded.data_set if degraded else data_set, "root", None)
+    return {
+        "name": None if root is None else Path(root).resolve().name,
+        "classes": list(data_set.classes),
+        "images": min(len(data_set), limit or len(data_set)),
+        "degradation": degraded.degradation.settings() if degraded else None,
+        "degradation_seed": degraded.seed if degraded else None,
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, without its name."""
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "tdir": __version__,
+            "torch": str(torch.__version__),  # with the build, such as +cu130, which the metadata leave out
+            **{package: _version(package) for package in PACKAGES},
+        },
+        "machine": {
+            "system": platform.system(),
+            "cpu": _cpu(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+    }
+
+
+def portable(value: Any, key: str = "") -> Any:
+    """Settings with the base name of every path in them; ``key`` is the name of a single value."""
+    if isinstance(value, Mapping):
+        return {name: portable(entry, name) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [portable(entry, key) for entry in value]
+    if isinstance(value, os.PathLike):
+        return _base_name(os.fspath(value))
+    # Other words may hold a slash too, the name of a class for instance.
+    is_path = isinstance(value, str) and (
+        key in PATHS or PurePosixPath(value).is_absolute() or PureWindowsPath(value).drive
+    )
+    return _base_name(value) if is_path else value
+
+
+def portable_command(command: Sequence[str]) -> str:
+    """A command line as text: a program keeps the folder that it is in, every other path its base name alone."""
+    program, *arguments = command
+    parts = Path(program).parts
+    program = "/".join(parts[-2:]) if program.endswith(".py") else parts[-1]
+    return " ".join([program, *(shlex.quote(_portable_argument(argument)) for argument in arguments)])
+
+
+def _portable_argument(argument: str) -> str:
+    """``aodnet:/a/b.pth`` and ``key=/a/b`` keep what comes before the path."""
+    for mark in "=:":
+        key, found, value = argument.partition(mark)
+        # A single letter before a colon is a drive, not a name.
+        if found and len(key) > 1 and key == _base_name(key):
+            return f"{key}{mark}{_base_name(value)}"
+    return _base_name(argument)
+
+
+def _base_name(text: str) -> str:
+    # As Windows reads it: both kinds of slash.
+    return PureWindowsPath(text).name if "/" in text or "\\" in text else text
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    """The model of the processor; Python itself knows it on some systems only."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

@@ -1,0 +1,104 @@
+"""Scores as Markdown, for the terminal and for a page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tdir.metrics.detection import DetectionScores
+
+Rows = Mapping[str, "DetectionScores | Mapping[str, Any]"]
+"""Row name -> scores, or what their ``as_dict`` gave."""
+
+METRICS = {"map": "mAP50-95", "ap50": "mAP50", "ap75": "mAP75", "small": "small", "medium": "medium", "large": "large"}
+
+
+def markdown_table(rows: Rows, intervals: Mapping[str, Any] | None = None) -> str:
+    """One line for each row: mAP50-95, mAP50, mAP75, and mAP50-95 by size of the object.
+
+    Args:
+        rows: the scores.
+        intervals: "intervals" of a record; the 95 % intervals of mAP50-95 and mAP50 are then added.
+    """
+    lines = []
+    for name, scores in _plain(rows).items():
+        values = {key: _number(scores[key]) for key in METRICS}
+        for key, bounds in (intervals or {}).get(name, {}).items():
+            values[key] += f" ({_number(bounds['low'])} to {_number(bounds['high'])})"
+        lines.append([name, *values.values()])
+    return _table(["row", *METRICS.values()], lines)
+
+
+def class_table(rows: Rows, metric: str = "map") -> str:
+    """One line for each class, one column for each row.
+
+    Args:
+        rows: the scores.
+        metric: "map" for mAP50-95, or "ap50".
+    """
+    plain = _plain(rows)
+    first = next(iter(plain.values()))["per_class"]
+    lines = [
+        [name, str(first[name]["truths"]), *(_number(scores["per_class"][name][metric]) for scores in plain.values())]
+        for name in first
+    ]
+    return _table([METRICS[metric], "objects", *plain], lines)
+
+
+def difference_table(differences: Mapping[str, Any]) -> str:
+    """One line for each difference between two rows, with its 95 % interval and its two-sided p."""
+    lines = []
+    for name, by_metric in differences.items():
+        for metric, found in by_metric.items():
+            bounds = f"{_signed(found['low'])} to {_signed(found['high'])}"
+            lines.append([name, METRICS[metric], _signed(found["difference"]), bounds, f"{found['p']:.3f}"])
+    return _table(["difference", "metric", "value", "95 % interval", "p"], lines)
+
+
+def summary(record: Mapping[str, Any]) -> str:
+    """Everything a record from ``write_record`` says of its rows."""
+    rows = record["rows"]
+    parts = [_heading(record), markdown_table(rows, record["intervals"]), class_table(rows)]
+    if record["differences"]:
+        parts.append(difference_table(record["differences"]))
+    if record["recovered"]:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in record["recovered"].items())
+        parts.append(f"Recovered of the gap from degraded to clean, in mAP50-95: {shares}.")
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _heading(record: Mapping[str, Any]) -> str:
+    data, protocol = record.get("data", {}), record.get("protocol", {})
+    images = next(iter(record["rows"].values()))["images"]
+    where = f"{data.get('name', 'unnamed set')}{' ' + data['split'] if data.get('split') else ''}"
+    made = data.get("degradation")
+    settings = ", ".join(f"{key} {value}" for key, value in made.items() if key != "type") if made else ""
+    degraded = f", {made['type']} ({settings})" if made else ""
+    size = f", longest side {protocol['size']}" if protocol.get("size") else ", at native size"
+    return (
+        f"{where}: {images} images{degraded}{size}; intervals and differences from {record['samples']} bootstrap "
+        f"samples of the images."
+    )
+
+
+def _plain(rows: Rows) -> dict[str, Mapping[str, Any]]:
+    return {name: s.as_dict() if isinstance(s, DetectionScores) else s for name, s in rows.items()}
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}"
+
+
+def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Padded, so that it can be read in a terminal; the first column is text, the others are numbers."""
+    widths = [max(len(line[k]) for line in [header, *lines]) for k in range(len(header))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    padded = [
+        [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))]
+        for line in [header, *lines]
+    ]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in [padded[0], rule, *padded[1:]])

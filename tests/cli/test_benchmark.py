@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from tdir import weights as weight_files
+from tdir.cli import main
+
+
+def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["benchmark", *argv]) == 2
+    return capsys.readouterr().err
+
+
+def test_a_bundle_on_made_haze_has_all_rows(
+    bundle: Path, detector: Path, voc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["--pipeline", str(bundle), "--data", str(voc), "--degradation", "haze", "--samples", "20", "--limit", "3"]
+    argv += ["--degradation-options", "light=0.75", "scale=1.5", "--seed", "4", "--out", str(tmp_path / "out")]
+    assert main(["benchmark", *argv, "--pictures", "2"]) == 0
+    record = json.loads((tmp_path / "out/record.json").read_text())
+
+    assert list(record["rows"]) == ["clean", "degraded", "restorer", "vat", "clean + restorer", "clean + vat"]
+    assert {row["images"] for row in record["rows"].values()} == {3}
+    assert {"vat - degraded", "vat - restorer", "clean + vat - clean"} <= set(record["differences"])
+    assert list(record["intervals"]) == list(record["rows"])
+    haze = {"type": "haze", "light": 0.75, "low": 0, "high": 9, "scale": 1.5}
+    assert record["data"] == {
+        "layout": "voc", "split": "test", "name": "shapes", "classes": ["car", "person"], "images": 3,
+        "degradation": haze, "degradation_seed": 4,
+    }  # fmt: skip
+    assert record["weights"]["bundle"] == {"name": "tiny.tdir", "sha256": weight_files.sha256(bundle)}
+    assert record["weights"]["head"] == {"name": "detector.pt", "sha256": weight_files.sha256(detector)}
+    assert (record["seed"], record["samples"], record["protocol"]["size"]) == (4, 20, 64)
+    assert record["command"].startswith("tdir benchmark --pipeline tiny.tdir --data shapes --degradation haze")
+    assert str(tmp_path) not in json.dumps(record)
+
+    printed = capsys.readouterr().out
+    assert (tmp_path / "out/table.md").read_text() in printed
+    assert all(f"\n| {row} " in printed for row in record["rows"])
+    # Four columns 480 wide, two lines 360 high, gaps of 4 and the titles.
+    assert cv2.imread(str(tmp_path / "out/pictures.jpg")).shape == (28 + 2 * 364, 4 * 484 - 4, 3)
+
+
+def test_a_restorer_and_a_head_on_real_degradation(
+    detector: Path, voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    argv = ["--restorer", "aodnet", "--head", str(detector), "--data", str(voc), "--samples", "10", "--size", "64"]
+    assert main(["benchmark", *argv, "--split", "train", "--classes", "person"]) == 0
+    record = json.loads((tmp_path / "work_dirs/benchmark_aodnet_detector_shapes/record.json").read_text())
+    assert list(record["rows"]) == ["degraded", "restorer"]
+    assert record["recovered"] == {}
+    assert record["data"]["split"] == "train"
+    assert list(record["rows"]["degraded"]["per_class"]) == ["person"]
+    assert "| person " in capsys.readouterr().out
+
+
+def test_the_yolo_layout_is_told_from_the_folder(detector: Path, voc: Path, tmp_path: Path) -> None:
+    root = tmp_path / "yolo"
+    for folder in ("images", "labels"):
+        (root / folder / "val").mkdir(parents=True)
+    (voc / "JPEGImages/0.png").rename(root / "images/val/0.png")
+    (root / "labels/val/0.txt").write_text("2 0.25 0.5 0.4 0.6\n")
+    argv = ["--restorer", "identity", "--head", str(detector), "--data", str(root), "--samples", "5", "--size", "64"]
+    assert main(["benchmark", *argv, "--classes", "car", "--out", str(tmp_path / "out")]) == 0
+    record = json.loads((tmp_path / "out/record.json").read_text())
+    assert (record["data"]["layout"], record["data"]["split"]) == ("yolo", "val")
+    assert record["rows"]["degraded"]["truths"] == 1
+
+
+def test_another_head_and_size_replace_the_bundles(
+    bundle: Path, detector: Path, voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TDIR_WEIGHTS")
+    other = detector.rename(tmp_path / "other.pt")
+    argv = ["--pipeline", str(bundle), "--head", str(other), "--data", str(voc), "--size", "32", "--limit", "1"]
+    assert main(["benchmark", *argv, "--samples", "5", "--out", str(tmp_path / "out")]) == 0
+    record = json.loads((tmp_path / "out/record.json").read_text())
+    assert record["weights"]["head"]["name"] == "other.pt"
+    assert record["protocol"]["size"] == 32
+
+
+def test_what_cannot_be_scored_is_refused(
+    bundle: Path, voc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["--data", str(voc)]
+    assert "--pipeline BUNDLE, or both --restorer" in refused([*data, "--restorer", "aodnet"], capsys)
+    assert "brings its restorer" in refused([*data, "--pipeline", str(bundle), "--restorer", "sci"], capsys)
+    pipeline = ["--pipeline", str(bundle), "--out", str(tmp_path / "out")]
+    assert "--degradation-options without" in refused([*data, *pipeline, "--degradation-options", "light=1"], capsys)
+    hazy = [*data, *pipeline, "--degradation", "haze", "--degradation-options", "lite=1"]
+    assert "no setting 'lite': did you mean 'light'" in refused(hazy, capsys)
+    assert "no labels to score against" in refused(["--data", str(voc / "JPEGImages"), *pipeline], capsys)
+    assert "no data set" in refused(["--data", str(tmp_path / "missing"), *pipeline], capsys)
+    assert "no split 'val'" in refused([*data, "--split", "val", *pipeline], capsys)
+    assert "not a YOLO layout" in refused([*data, "--layout", "yolo", *pipeline], capsys)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.real
+def test_real_fog(data_root: Path, weights_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    restorer = f"aodnet:{weights_root / 'aodnet/dehazer.pth'}"
+    argv = ["--restorer", restorer, "--head", str(weights_root / "yolov8n.pt"), "--data", str(data_root / "dawn_fog")]
+    assert main(["benchmark", *argv, "--limit", "4", "--size", "320", "--out", str(tmp_path), "--pictures", "1"]) == 0
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert record["rows"]["degraded"]["images"] == 4
+    assert record["rows"]["degraded"]["map"] > 0.4
+    assert record["rows"]["restorer"]["map"] > 0.4
+    said = capsys.readouterr().out + (tmp_path / "record.json").read_text()
+    assert str(data_root) not in said
+    assert str(weights_root) not in said
+    assert "--restorer aodnet:dehazer.pth" in said

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tdir.report.tables import class_table, difference_table, markdown_table, summary
+
+
+def row(value: float) -> dict[str, Any]:
+    overall = dict.fromkeys(("map", "ap50", "ap75", "medium", "large"), value)
+    per_class = {
+        "car": {"map": value, "ap50": 1.0, "truths": 12},
+        "bus": {"map": None, "ap50": None, "truths": 0},
+    }
+    return {**overall, "small": None, "images": 5, "truths": 12, "per_class": per_class}
+
+
+@pytest.fixture
+def record() -> dict[str, Any]:
+    bounds = {name: {"value": 0.5, "low": 0.25, "high": 0.75} for name in ("map", "ap50")}
+    change = {"difference": 0.25, "low": -0.125, "high": 0.5, "above": 0.9, "p": 0.04}
+    return {
+        "rows": {"degraded": row(0.25), "vat": row(0.5)},
+        "intervals": {"degraded": bounds, "vat": bounds},
+        "differences": {"vat - degraded": {"map": change, "ap50": change}},
+        "recovered": {"vat": 0.625},
+        "samples": 100,
+        "data": {"name": "voc5", "split": "test", "degradation": {"type": "haze", "light": 0.75}},
+        "protocol": {"size": 320},
+    }
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_rows_become_lines(record: dict[str, Any]) -> None:
+    header, rule, degraded, vat = markdown_table(record["rows"]).splitlines()
+    assert cells(header) == ["row", "mAP50-95", "mAP50", "mAP75", "small", "medium", "large"]
+    assert set(rule) <= set("|-: ")
+    assert cells(degraded) == ["degraded", "0.250", "0.250", "0.250", "–", "0.250", "0.250"]
+    assert cells(vat)[:2] == ["vat", "0.500"]
+    assert len({len(line) for line in (header, rule, degraded, vat)}) == 1
+
+
+def test_intervals_stand_beside_the_score(record: dict[str, Any]) -> None:
+    lines = markdown_table(record["rows"], record["intervals"]).splitlines()
+    assert cells(lines[3])[1:4] == ["0.500 (0.250 to 0.750)", "0.500 (0.250 to 0.750)", "0.500"]
+
+
+def test_classes_become_lines(record: dict[str, Any]) -> None:
+    header, _, car, bus = class_table(record["rows"]).splitlines()
+    assert cells(header) == ["mAP50-95", "objects", "degraded", "vat"]
+    assert cells(car) == ["car", "12", "0.250", "0.500"]
+    assert cells(bus) == ["bus", "0", "–", "–"]
+    assert cells(class_table(record["rows"], "ap50").splitlines()[2]) == ["car", "12", "1.000", "1.000"]
+
+
+def test_differences_have_signs(record: dict[str, Any]) -> None:
+    lines = difference_table(record["differences"]).splitlines()
+    assert cells(lines[2]) == ["vat - degraded", "mAP50-95", "+0.250", "-0.125 to +0.500", "0.040"]
+    assert cells(lines[3])[1] == "mAP50"
+
+
+def test_a_summary_says_what_was_measured(record: dict[str, Any]) -> None:
+    text = summary(record)
+    assert text.startswith("voc5 test: 5 images, haze (light 0.75), longest side 320; ")
+    assert "100 bootstrap samples" in text
+    assert "Recovered of the gap from degraded to clean, in mAP50-95: vat 62%." in text
+    assert markdown_table(record["rows"], record["intervals"]) in text
+    assert class_table(record["rows"]) in text
+    assert difference_table(record["differences"]).rstrip() in text
+
+
+def test_a_summary_of_real_images_at_native_size(record: dict[str, Any]) -> None:
+    record |= {"data": {"name": "fog", "degradation": None}, "differences": {}, "recovered": {}}
+    record["protocol"]["size"] = None
+    text = summary(record)
+    assert text.startswith("fog: 5 images, at native size; ")
+    assert "Recovered" not in text
+    assert "difference |" not in text

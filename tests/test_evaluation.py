@@ -1,0 +1,166 @@
+"""The rows on squares that a head of the test's own can or cannot see, so that every score is known."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tdir.data.degradations import Degradation, Degraded
+from tdir.data.images import Pixels
+from tdir.data.sample import DetectionSet, Sample
+from tdir.errors import ConfigError, DataError
+from tdir.evaluation import base_rows, differences, evaluate, recovered, vat_rows
+from tdir.heads.base import Head
+from tdir.pipeline import Pipeline
+from tdir.restorers.base import Restorer
+from tdir.restorers.identity import Identity
+from tdir.structures import Detections
+from tdir.translators.base import Translator
+
+COUNT = 6
+
+
+class Squares(DetectionSet):
+    """White squares on black, one an image."""
+
+    def __init__(self, classes: tuple[str, ...] = ("gnu", "car"), labelled: bool = True):
+        self.classes, self.labelled, self.read = list(classes), labelled, 0
+        self.names = [str(i) for i in range(COUNT)]
+        self.paths = [Path(name) for name in self.names]
+
+    def truth(self, index: int) -> Detections | None:
+        box = torch.tensor([[4.0 + index, 4, 20 + 2 * index, 24]])
+        return Detections(box, torch.tensor([self.classes.index("car")])) if self.labelled else None
+
+    def __getitem__(self, index: int) -> Sample:
+        self.read += 1
+        image = np.zeros((32, 48, 3), dtype=np.uint8)
+        image[4:24, 4 + index : 20 + 2 * index] = 255
+        return Sample(image, self.truth(index), self.names[index], self.paths[index])
+
+
+class Dim(Degradation):
+    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        return image // 4
+
+    def settings(self) -> dict[str, object]:
+        return {"type": "dim"}
+
+
+class Brighten(Restorer):
+    """Multiplies every pixel."""
+
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = factor
+        self.freeze()
+
+    def restore(self, images: Tensor) -> Tensor:
+        return images * self.factor
+
+
+class Threshold(Translator):
+    """Everything that is not black becomes white."""
+
+    def fuse(self, degraded: Tensor, restored: Tensor) -> Tensor:
+        return restored
+
+    def translate(self, images: Tensor) -> Tensor:
+        return (images > 0.1).to(images)
+
+
+class WhiteCars(Head):
+    """Finds the white square; what it takes for a tree is no class of the set."""
+
+    task = "detection"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes, self.weights_name, self.weights_sha256 = ["tree", "car"], "none", ""
+        self.scale = nn.Parameter(torch.ones(1))
+        self.freeze()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images
+
+    def decode(self, outputs: Tensor, score: float = 0.25, iou: float = 0.7, max_det: int = 300) -> list[Detections]:
+        assert (score, iou, max_det) == (0.001, 0.7, 300)
+        return [self._one(image.mean(0) > 0.9) for image in outputs]
+
+    @staticmethod
+    def _one(white: Tensor) -> Detections:
+        y, x = white.nonzero(as_tuple=True)
+        tree = torch.tensor([[0.0, 0, 2, 2]])
+        square = [[x.min(), y.min(), x.max() + 1, y.max() + 1]] if len(x) and not white.all() else []
+        boxes = torch.cat([tree, torch.tensor(square, dtype=torch.float32).reshape(-1, 4)])
+        return Detections(boxes, torch.tensor([0, 1])[: len(boxes)], torch.tensor([0.99, 0.9])[: len(boxes)])
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    return Pipeline(Brighten(2), Threshold(), WhiteCars())
+
+
+def test_a_class_that_the_head_does_not_know_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "tdir"):
+        rows = base_rows(Pipeline(Identity(), None, WhiteCars()), Squares(), batch_size=4)
+    assert caplog.text.count("does not know the class 'gnu'") == 1
+    scores = rows["degraded"]
+    assert scores.map == scores.per_class["car"]["map"] == pytest.approx(1)
+    assert np.isnan(scores.per_class["gnu"]["map"])
+
+
+def test_the_order_of_classes_is_the_sets(pipeline: Pipeline) -> None:
+    assert evaluate(pipeline, Squares(("car", "gnu"))).map == pytest.approx(1)
+
+
+def test_all_rows_of_made_degradation(pipeline: Pipeline) -> None:
+    data_set = Degraded(Squares(), Dim())
+    rows = {**base_rows(pipeline, data_set), **vat_rows(pipeline, data_set)}
+    scores = {name: round(row.map, 6) for name, row in rows.items()}
+    # A quarter of white, twice as bright, is not yet white; the threshold makes it so.
+    assert scores == {
+        "clean": 1, "clean + restorer": 1, "degraded": 0, "restorer": 0, "vat": 1, "clean + vat": 1,
+    }  # fmt: skip
+    assert recovered(rows) == pytest.approx(1)
+    assert recovered(rows, "restorer") == pytest.approx(0)
+
+
+def test_real_degradation_has_no_clean_rows(pipeline: Pipeline) -> None:
+    rows = {**base_rows(pipeline, Squares()), **vat_rows(pipeline, Squares())}
+    assert list(rows) == ["degraded", "restorer", "vat"]
+    assert recovered(rows) is None
+    assert "clean + vat - clean" not in differences(rows, samples=5)
+
+
+def test_without_a_gap_nothing_can_be_recovered() -> None:
+    blind = Pipeline(Brighten(0), None, WhiteCars())
+    rows = base_rows(blind, Degraded(Squares(), Dim()))
+    assert recovered({**rows, "clean": rows["degraded"]}) is None
+
+
+def test_differences_are_paired(pipeline: Pipeline) -> None:
+    data_set = Degraded(Squares(), Dim())
+    rows = {**base_rows(pipeline, data_set), **vat_rows(pipeline, data_set)}
+    found = differences(rows, samples=50)
+    assert found["vat - degraded"]["map"]["difference"] == pytest.approx(1)
+    assert found["vat - degraded"]["map"]["above"] == 1
+    assert found["clean + vat - clean"]["map"]["low"] == found["clean + vat - clean"]["map"]["high"] == 0
+
+
+def test_a_limit_reads_only_the_first_images(pipeline: Pipeline) -> None:
+    data_set = Squares()
+    assert evaluate(pipeline, data_set, batch_size=2, limit=3).images == data_set.read == 3
+    assert evaluate(pipeline, data_set, limit=99).images == COUNT
+
+
+def test_a_set_without_truth_or_common_classes_is_refused(pipeline: Pipeline) -> None:
+    with pytest.raises(DataError, match="0 has no truth"):
+        evaluate(pipeline, Squares(labelled=False))
+    with pytest.raises(ConfigError, match=r"knows none of the data set's classes \(gnu\)"):
+        evaluate(pipeline, Squares(("gnu",), labelled=False))

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tdir.errors import ConfigError
+from tdir.training.optim import Average, OptimSettings
+
+
+def test_the_learning_rate_warms_up_and_falls_as_a_cosine():
+    settings = OptimSettings(steps=110, lr=2.0, warmup=10, last_lr=0.1)
+    rates = [settings.learning_rate(step, 110) for step in range(111)]
+    assert rates[:10] == pytest.approx([0.2 * step for step in range(1, 11)])
+    assert rates[10] == 2.0
+    assert rates[60] == pytest.approx(2 * (0.1 + 0.9 / 2))
+    assert rates[35] == pytest.approx(2 * (0.1 + 0.9 * (1 + math.cos(math.pi / 4)) / 2))
+    assert rates[110] == pytest.approx(0.2)
+    assert all(earlier > later for earlier, later in zip(rates[10:], rates[11:]))
+
+
+def test_a_constant_learning_rate_stays_after_the_warm_up():
+    settings = OptimSettings(steps=20, lr=1e-4, warmup=4, schedule="constant")
+    rates = [settings.learning_rate(step, 20) for step in range(20)]
+    assert rates[:4] == pytest.approx([0.25e-4, 0.5e-4, 0.75e-4, 1e-4])
+    assert set(rates[4:]) == {1e-4}
+
+
+def test_there_may_be_no_warm_up():
+    assert OptimSettings(steps=20, lr=3.0, warmup=0).learning_rate(0, 20) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 3}, r"either steps or epochs, got steps=\d+, epochs=3"),
+        ({"steps": None}, "either steps or epochs, got steps=None, epochs=None"),
+        ({"precision": "fp8"}, "precision must be one of fp32, bf16, fp16, got 'fp8'"),
+        ({"schedule": "linear"}, "schedule must be 'cosine' or 'constant', got 'linear'"),
+        ({"lr": 0.0}, "lr must be positive"),
+        ({"batch_size": 0}, "batch_size at least 1"),
+        ({"ema": 1.0}, r"ema in \[0, 1\)"),
+    ],
+)
+def test_wrong_settings_are_named(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        OptimSettings(**settings)
+
+
+def module(value: float) -> nn.Module:
+    layer = nn.BatchNorm1d(1)
+    nn.init.constant_(layer.weight, value)
+    return layer
+
+
+def test_the_average_has_a_short_memory_at_first_and_its_own_later():
+    layer = module(0.0)
+    average = Average(layer, decay=0.9)
+    expected = 0.0
+    for step, decay in [(1, 2 / 11), (2, 3 / 12), (8, 9 / 18), (80, 81 / 90), (81, 0.9), (1000, 0.9)]:
+        nn.init.constant_(layer.weight, float(step))
+        average.update(layer, step)
+        expected = decay * expected + (1 - decay) * step
+        assert average.state["weight"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_whole_numbers_are_copied_and_not_averaged():
+    layer = module(0.0)
+    average = Average(layer, decay=0.9)
+    layer.num_batches_tracked.fill_(7)
+    average.update(layer, 500)
+    assert average.state["num_batches_tracked"].item() == 7
+
+
+def test_no_decay_follows_the_module():
+    layer = module(1.0)
+    average = Average(layer, decay=0)
+    nn.init.constant_(layer.weight, 5.0)
+    average.update(layer, 1)
+    assert average.state["weight"].item() == 5.0
+
+
+def test_the_average_is_applied_for_a_while():
+    layer = module(1.0)
+    average = Average(layer, decay=0.5)
+    nn.init.constant_(layer.weight, 3.0)
+    average.update(layer, 100)
+    with average.applied(layer):
+        assert layer.weight.item() == 2.0
+    assert layer.weight.item() == 3.0
+    with torch.no_grad():
+        layer.weight.fill_(9.0)
+    assert average.state["weight"].item() == 2.0

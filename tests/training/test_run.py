@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import tdir
+from tdir.frozen import state_hash
+from tdir.training.checkpoint import LAST, load_checkpoint
+from tdir.training.run import ask_teacher, build_frozen, train
+from tests.training.scenes import config
+
+ROWS = ["clean", "clean + restorer", "degraded", "restorer", "vat", "clean + vat"]
+
+
+def labelled(root: Path, **settings: Any) -> dict[str, Any]:
+    return {"type": "yolo", "root": str(root / "labelled"), "split": "val", **settings}
+
+
+@pytest.fixture(scope="module")
+def trained(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[tdir.Pipeline, Path]:
+    """A pipeline after twenty steps, and its work dir."""
+    work_dir = tmp_path_factory.mktemp("run") / "new"
+    val = labelled(root, degradation={"type": "haze"})
+    wanted = config(root, val=val, optim__steps=20, validate_every=10, checkpoint_every=10, name="fog")
+    pipeline, bundle = train(wanted, work_dir)
+    assert bundle == work_dir / "fog.tdir"
+    return pipeline, work_dir
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_the_losses_are_written(trained):
+    entries = lines(trained[1] / "losses.jsonl")
+    assert [entry["step"] for entry in entries] == [10, 20]
+    terms = {"step", "total", "clean", "mix_degraded", "mix_clean", "cycle_degraded", "cycle_clean"}
+    assert all(entry.keys() == terms for entry in entries)
+    assert all(entry["total"] > 0 for entry in entries)
+
+
+def test_every_row_is_scored(trained):
+    entries = lines(trained[1] / "validation.jsonl")
+    assert [entry["step"] for entry in entries] == [10, 20]
+    for entry in entries:
+        assert [name for name in entry if name in ROWS] == ROWS
+        assert all(0 <= entry[name]["map"] <= 1 and entry[name]["images"] == 4 for name in ROWS)
+    # What no training changes is scored once.
+    assert all(entries[0][name] == entries[1][name] for name in ROWS[:4])
+
+
+def test_tensorboard_has_scalars_and_pictures(trained):
+    events = EventAccumulator(str(trained[1] / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()
+    assert {"loss/total", "loss/clean", "lr", "mAP/vat", "mAP/degraded"} <= set(tags["scalars"])
+    assert [event.step for event in events.Scalars("loss/total")] == [10, 20]
+    assert tags["images"] == ["before and after/0"]
+
+
+def test_the_bundle_opens_and_sees_what_was_trained(trained, root, monkeypatch):
+    monkeypatch.setenv("TDIR_WEIGHTS", str(root))
+    pipeline, work_dir = trained
+    opened = tdir.load(work_dir / "fog.tdir")
+    assert state_hash(opened.translator) == state_hash(pipeline.translator)
+    assert state_hash(opened.head) == state_hash(pipeline.head)
+    image = sorted((root / "degraded").iterdir())[0]
+    wanted, found = pipeline.predict(image, score=0.3), opened.predict(image, score=0.3)
+    assert len(found) > 0
+    torch.testing.assert_close(found.boxes, wanted.boxes)
+    torch.testing.assert_close(found.scores, wanted.scores)
+
+
+def test_what_is_kept_is_the_average(trained):
+    pipeline, work_dir = trained
+    state = load_checkpoint(work_dir / LAST)
+    kept = pipeline.translator.state_dict()
+    assert all(torch.equal(state["average"][f"translator.{name}"], value) for name, value in kept.items())
+    assert any(not torch.equal(state["objective"][f"translator.{name}"], value) for name, value in kept.items())
+
+
+def test_the_translator_is_the_identity_no_more(trained):
+    images = torch.rand(1, 3, 48, 64)
+    pipeline = trained[0]
+    with torch.no_grad():
+        assert (pipeline.translator.translate(images) - images).abs().max() > 1e-4
+
+
+def test_how_it_was_trained_is_in_the_bundle_and_beside_it(trained, root, monkeypatch):
+    monkeypatch.setenv("TDIR_WEIGHTS", str(root))
+    record = json.loads((trained[1] / "config.json").read_text())
+    assert record["optim"]["steps"] == 20
+    opened = tdir.load(trained[1] / "fog.tdir")
+    assert opened.trained["config"]["objective"] == record["objective"]
+
+
+def test_the_frozen_parts_are_the_files_still(trained, root):
+    pipeline = trained[0]
+    restorer, head = build_frozen(config(root))
+    assert state_hash(pipeline.restorer) == state_hash(restorer)
+    assert state_hash(pipeline.head) == state_hash(head)
+
+
+def test_a_finished_training_resumes_to_the_same_bundle(root, tmp_path):
+    wanted = config(root, optim__steps=3)
+    first, bundle = train(wanted, tmp_path)
+    bundle.unlink()
+    second, bundle = train(wanted, tmp_path, resume=True)
+    assert bundle.exists()
+    assert state_hash(first.translator) == state_hash(second.translator)
+
+
+def test_the_clean_rows_need_an_image_before_the_degradation(root, tmp_path):
+    train(config(root, val=labelled(root), optim__steps=1), tmp_path)
+    (entry,) = lines(tmp_path / "validation.jsonl")
+    assert [name for name in entry if name in ROWS] == ["degraded", "restorer", "vat"]
+    assert entry["recovered"] is None
+
+
+def test_an_oracle_trains(root, tmp_path):
+    pipeline, bundle = train(config(root, teacher__oracle=True, optim__steps=1), tmp_path)
+    assert bundle.exists()
+
+
+def test_the_cache_lies_in_the_work_dir_unless_told_otherwise(root, tmp_path):
+    wanted = config(root, teacher__cache_dir=None)
+    taught = ask_teacher(wanted, *build_frozen(wanted), tmp_path)
+    assert taught.degraded.folder.parent == taught.clean.folder.parent == tmp_path / "cache"
+    assert len(taught.degraded_labels) == len(taught.clean_labels) == 8
+    assert taught.risk is not None
+
+
+def test_the_risk_can_be_switched_off(root, tmp_path):
+    wanted = config(root, teacher__nuq=False, teacher__epsilon=0.0)
+    taught = ask_teacher(wanted, *build_frozen(wanted), tmp_path)
+    assert taught.risk is None
+    assert all(label.uncertainty == 0 for label in taught.degraded_labels)
+    assert sum(len(label.target.labelled) for label in taught.degraded_labels) > 0
