@@ -21,21 +21,37 @@ from typing import Any
 
 import tdir
 from tdir.data.sample import DetectionSet
+from tdir.errors import ConfigError
 from tdir.evaluation import base_rows, vat_rows
 from tdir.metrics.detection import DetectionScores
-from tdir.report.records import compare, describe_data, describe_pipeline, environment, portable_command
+from tdir.parts import build_part
+from tdir.report.records import (
+    compare,
+    describe_data,
+    describe_pipeline,
+    environment,
+    portable,
+    portable_command,
+)
 from tdir.report.tables import difference_table
 from tdir.training.checkpoint import LAST
 from tdir.training.config import TrainConfig, build_data
 from tdir.training.run import train
 
 
-def trained(config: TrainConfig, work_dir: Path) -> tdir.Pipeline:
-    """The pipeline of a config from its bundle, or trained now."""
+def trained(config: TrainConfig, work_dir: Path, device: str) -> tdir.Pipeline:
+    """The pipeline of a config from its bundle, or trained now.
+
+    Raises:
+        ConfigError: if the bundle was trained with other settings.
+    """
     bundle = work_dir / f"{config.name}.tdir"
-    if bundle.exists():
-        return tdir.load(bundle)
-    return train(config, work_dir, resume=(work_dir / LAST).exists())[0]
+    if not bundle.exists():
+        return train(config, work_dir, (work_dir / LAST).exists(), device)[0]
+    pipeline = tdir.load(bundle, head=build_part("head", config.head), device=device)
+    if pipeline.trained["config"] != json.loads(json.dumps(portable(config.record()))):
+        raise ConfigError(f"{bundle} was trained with other settings than {config.name} has now: remove {work_dir}")
+    return pipeline
 
 
 def spread(values: list[float]) -> dict[str, Any]:
@@ -47,14 +63,16 @@ def spread(values: list[float]) -> dict[str, Any]:
     }
 
 
-def measure(config: TrainConfig, seeds: list[int], oracle: bool, work_dir: Path) -> dict[str, Any]:
+def measure(config: TrainConfig, seeds: list[int], oracle: bool, work_dir: Path, device: str = "cpu") -> dict[str, Any]:
     """Rows, differences and spreads of a config, as JSON values."""
-    # Every seed and the oracle look at the same images: one cache serves them all.
+    if config.val is None:
+        raise ConfigError(f"{config.name} has no 'val', the labelled set to score on")
+    # Every seed looks at the same images: one cache serves them all.
     config = replace(config, teacher=replace(config.teacher, cache_dir=str(work_dir / "cache")))
-    data_set = build_data(config.val or {})
+    data_set = build_data(config.val)
     scored: list[dict[str, DetectionScores]] = []
     for seed in seeds:
-        pipeline = trained(replace(config, seed=seed, val=None), work_dir / f"seed-{seed}")
+        pipeline = trained(replace(config, seed=seed, val=None), work_dir / f"seed-{seed}", device)
         base = base_rows(pipeline, data_set) if not scored else scored[0]
         scored.append({**base, **vat_rows(pipeline, data_set)})
     result = {
@@ -68,20 +86,22 @@ def measure(config: TrainConfig, seeds: list[int], oracle: bool, work_dir: Path)
         },
     }
     if oracle:
-        result["oracle"] = compare({**scored[0], "vat": oracle_row(config, seeds[0], data_set, work_dir)})
+        result["oracle"] = compare({**scored[0], "vat": oracle_row(config, seeds[0], data_set, work_dir, device)})
     return result
 
 
-def oracle_row(config: TrainConfig, seed: int, data_set: DetectionSet, work_dir: Path) -> DetectionScores:
+def oracle_row(config: TrainConfig, seed: int, data_set: DetectionSet, work_dir: Path, device: str) -> DetectionScores:
     """The same translator, trained with the clean images' labels on the degraded ones and without the mix."""
     supervised = replace(
         config,
         seed=seed,
         val=None,
         teacher=replace(config.teacher, oracle=True),
-        objective=replace(config.objective, alpha=None, background="ignore_dropped", mixed_clean_task=0.0),
+        objective=replace(
+            config.objective, alpha=None, background="ignore_dropped", mixed_clean_task=0.0, uncertainty="none"
+        ),
     )
-    return vat_rows(trained(supervised, work_dir / "oracle"), data_set)["vat"]
+    return vat_rows(trained(supervised, work_dir / "oracle", device), data_set)["vat"]
 
 
 def table(record: dict[str, Any]) -> str:
@@ -114,11 +134,12 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--oracle", action="store_true")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--work-dir", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="the result's path without its suffix")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    result = measure(TrainConfig.from_file(args.config), args.seeds, args.oracle, args.work_dir)
+    result = measure(TrainConfig.from_file(args.config), args.seeds, args.oracle, args.work_dir, args.device)
     record = {"command": portable_command(sys.argv), **result, "environment": environment()}
     text = table(record)
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ _classes = ["car", "truck", "person", "bus", "motorcycle", "bicycle"]
 
 restorer = dict(type="aodnet", weights="aodnet/dehazer.pth")
 head = dict(type="yolo", weights="yolov8n.pt", classes=_classes)
+# The bundle that the config of that name trains; put its folder into TDIR_WEIGHTS, or its path here.
 translator = dict(type="vat-light", weights="aodnet_yolov8n_haze_strong.tdir")
 degraded = dict(type="voc", root="dawn_fog", split="train")
 clean = dict(type="voc", root="voc5", split="train")

@@ -75,6 +75,10 @@ class Registry(_MMRegistry):
         if not any(p.kind is p.VAR_KEYWORD for p in takes.values()):
             for key in settings.keys() - takes.keys():
                 raise ConfigError(f"{self.kind} {name!r} has no setting {key!r}: {closest(key, takes)}")
+        try:
+            inspect.signature(factory).bind(**settings)
+        except TypeError as error:
+            raise ConfigError(f"{self.kind} {name!r}: {error}") from error
         return factory(**settings)
 
 

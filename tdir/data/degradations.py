@@ -6,13 +6,12 @@ import math
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from tdir.data.images import Pixels
-from tdir.data.sample import DetectionSet, Sample
+from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError
 from tdir.registry import DEGRADATIONS
 from tdir.structures import Detections
@@ -150,7 +149,7 @@ class Degraded(DetectionSet):
         """Some of the images, degraded as here; the images before the degradation stay within reach."""
         return Degraded(self.data_set.subset(indices), self.degradation, self.seed)
 
-    def __getitem__(self, index: int) -> Sample:
-        sample = self.data_set[index]
-        rng = np.random.default_rng([self.seed, zlib.crc32(sample.name.encode(errors="surrogateescape"))])
-        return replace(sample, image=self.degradation(sample.image, rng))
+    def image(self, index: int) -> Pixels:
+        """Image ``index``, degraded."""
+        name = self.names[index].encode(errors="surrogateescape")
+        return self.degradation(self.data_set.image(index), np.random.default_rng([self.seed, zlib.crc32(name)]))

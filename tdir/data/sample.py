@@ -62,8 +62,15 @@ class DetectionSet(ABC):
         Raises:
             DataError: if the image or its annotation cannot be read.
         """
-        path = self.paths[index]
-        return Sample(read_image(path), self.truth(index), self.names[index], path)
+        return Sample(self.image(index), self.truth(index), self.names[index], self.paths[index])
+
+    def image(self, index: int) -> Pixels:
+        """The pixels of image ``index`` without looking at its truth.
+
+        Raises:
+            DataError: if the image cannot be read.
+        """
+        return read_image(self.paths[index])
 
     def subset(self, indices: Sequence[int]) -> DetectionSet:
         """Some of the images, in the order of ``indices``."""
@@ -93,8 +100,9 @@ class Subset(DetectionSet):
         """The boxes of image ``index``, as in the whole set."""
         return self.data_set.truth(self.indices[index])
 
-    def __getitem__(self, index: int) -> Sample:
-        return self.data_set[self.indices[index]]
+    def image(self, index: int) -> Pixels:
+        """The pixels of image ``index``, as in the whole set."""
+        return self.data_set.image(self.indices[index])
 
 
 def find_root(root: str | Path) -> Path:

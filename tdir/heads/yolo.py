@@ -23,6 +23,7 @@ from tdir.registry import HEADS, closest
 from tdir.structures import Detections, check_images, concatenate
 
 GREY = 114 / 255  # what ultralytics pads with
+EVERY_CLASS = 0.01  # the largest score threshold that asks for average precision
 MOST_CANDIDATES = 30_000  # boxes of an image that enter NMS, as in ultralytics
 
 
@@ -169,8 +170,8 @@ class Yolo(Head):
         """Anchor centres ``(A, 2)`` in cells and strides ``(A, 1)``."""
         from ultralytics.utils.tal import make_anchors
 
-        points, strides = make_anchors(outputs.features, self.detect.stride, 0.5)
-        return points.float(), strides.float()
+        # As float32: bf16 features would give bf16 centres, of which there are fewer than pixels.
+        return make_anchors([feature[:1, :1].float() for feature in outputs.features], self.detect.stride, 0.5)
 
     @staticmethod
     def _inside(outputs: YoloOutputs, anchors: tuple[Tensor, Tensor]) -> Tensor:
@@ -181,11 +182,17 @@ class Yolo(Head):
     def decode(
         self, outputs: YoloOutputs, score: float = 0.25, iou: float = 0.7, max_det: int = 300
     ) -> list[Detections]:
-        """Detections above ``score`` after NMS per class; end-to-end detectors (v10, 26) need no NMS."""
+        """Detections above ``score`` after NMS per class; end-to-end detectors (v10, 26) need no NMS.
+
+        As ultralytics does: for average precision, at a ``score`` up to 0.01, an anchor counts for every class; above,
+        for its best one alone.
+        """
         anchors = self._anchors(outputs)
         branch = outputs.branches[-1]
         confidence = branch["scores"].float().sigmoid() * self._inside(outputs, anchors)
         use_nms = len(outputs.branches) == 1
+        if score > EVERY_CLASS:
+            confidence = confidence * (confidence == confidence.amax(1, keepdim=True))
         found = []
         for i in range(len(outputs)):
             labels, index = (confidence[i] > score).nonzero(as_tuple=True)
@@ -217,14 +224,15 @@ class Yolo(Head):
         if not rows:
             return result
         index = torch.tensor(rows, device=result.device)
-        some, wanted = outputs[index], [targets[i] for i in rows]
+        some, wanted = outputs[index], [target for target in targets if target is not None and len(target.labelled)]
         anchors = self._anchors(some)
         inside = self._inside(some, anchors)
         canvas = result.new_tensor(some.features[0].shape[2:]) * float(self.detect.stride[0])
         total = torch.zeros_like(result[index])
-        for branch, (criterion, weight) in zip(some.branches, self._criteria):
-            raw = {**branch, "canvas": canvas}
-            total = total + weight * branch_loss(criterion, raw, anchors, wanted, inside, background)  # type: ignore[arg-type]
+        with torch.autocast(result.device.type, enabled=False):  # boxes in bf16 would be off by a third of a pixel
+            for branch, (criterion, weight) in zip(some.branches, self._criteria):
+                raw = {**branch, "canvas": canvas}
+                total = total + weight * branch_loss(criterion, raw, anchors, wanted, inside, background)
         return result.index_add(0, index, total)
 
     def embed(self, outputs: YoloOutputs, predictions: Sequence[Detections]) -> list[Tensor]:

@@ -102,7 +102,7 @@ class Teacher:
         versions: dict[str, list[np.ndarray]] = {"image": [], "original": []}
         for i in range(len(data_set)):
             try:
-                sample = data_set[i]
+                image = data_set.image(i)
                 if "original" in sources:
                     versions["original"].append(resize_longest(_original(data_set, i), self.size))
             except DataError as error:
@@ -110,8 +110,8 @@ class Teacher:
                 log.warning("skipped: %s", error)
                 _check_skipped(skipped, len(data_set))
                 continue
-            names.append(sample.name)
-            versions["image"].append(resize_longest(sample.image, self.size))
+            names.append(data_set.names[i])
+            versions["image"].append(resize_longest(image, self.size))
             if len(names) == self.batch_size:
                 yield names, versions
                 names, versions = [], {"image": [], "original": []}
@@ -174,7 +174,7 @@ def _how_restored(restorer: Restorer) -> list[object]:
 
 def _original(data_set: DetectionSet, i: int) -> np.ndarray:
     assert isinstance(data_set, Degraded)
-    return data_set.data_set[i].image
+    return data_set.data_set.image(i)
 
 
 def _how_degraded(data_set: DetectionSet) -> list[object]:

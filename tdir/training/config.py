@@ -17,6 +17,8 @@ from tdir.training.objective import ObjectiveSettings
 from tdir.training.optim import OptimSettings
 
 Settings = TypeVar("Settings")
+_PARTS = ("restorer", "translator", "head")
+_TABLES = (*_PARTS, "degraded", "clean", "val", "teacher", "objective", "optim")
 
 
 @dataclass
@@ -45,6 +47,13 @@ class TeacherSettings:
     oracle: bool = False
     batch_size: int = 8
     cache_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("score", "iou", "epsilon"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"teacher.{name} lies in [0, 1], got {getattr(self, name)}")
+        if self.batch_size < 1:
+            raise ConfigError(f"teacher.batch_size is at least 1, got {self.batch_size}")
 
 
 @dataclass
@@ -86,6 +95,14 @@ class TrainConfig:
     pictures: int = 4
     name: str = "vat"
 
+    def __post_init__(self) -> None:
+        for name, least in (("size", 1), ("checkpoint_every", 1), ("validate_every", 0), ("seed", 0), ("pictures", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ConfigError(f"{name} is a whole number from {least}, got {value!r}")
+        if self.objective.uncertainty == "paper" and (self.teacher.oracle or not self.teacher.nuq):
+            raise ConfigError("objective.uncertainty='paper' weighs by a risk of 0 without NUQ and with an oracle")
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
         """A checked config from plain values.
@@ -93,8 +110,11 @@ class TrainConfig:
         Raises:
             ConfigError: on an unknown or a missing name, with the nearest right ones.
         """
-        translator = {"type": "vat-light", **values.get("translator", {})}
-        return _checked(cls, {**values, "translator": translator}, "config")
+        named = {name: {"type": part} for name, part in values.items() if name in _PARTS and isinstance(part, str)}
+        values = {**values, **named}
+        if isinstance(values.get("translator", {}), Mapping):
+            values["translator"] = {"type": "vat-light", **values.get("translator", {})}
+        return _checked(cls, values, "config")
 
     @classmethod
     def from_file(cls, path: str | Path, options: Mapping[str, Any] | None = None) -> TrainConfig:
@@ -105,8 +125,11 @@ class TrainConfig:
         """
         if not Path(path).is_file():
             raise ConfigError(f"no config {str(path)!r}: the shipped ones are in configs/")
-        config = Config.fromfile(str(path))
-        config.merge_from_dict(dict(options or {}))
+        try:
+            config = Config.fromfile(str(path))
+            config.merge_from_dict(dict(options or {}))
+        except Exception as error:  # a config is a program of the user's: it may raise anything
+            raise ConfigError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
         # A name with an underscore is the file's own help, such as a class list that two settings share.
         return cls.from_dict({name: value for name, value in config.to_dict().items() if not name.startswith("_")})
 
@@ -140,7 +163,7 @@ class TrainConfig:
             "clean": {"type": "folder", "root": clean},
         }
         if val is not None:
-            values["val"] = {"root": val}
+            values["val"] = {"root": val, **({"classes": list(classes)} if classes else {})}
         config = Config(values)
         config.merge_from_dict(dict(options or {}))
         return cls.from_dict(config.to_dict())
@@ -155,6 +178,9 @@ def _checked(kind: type[Settings], values: Mapping[str, Any], where: str) -> Set
     for name in values:
         if name not in known:
             raise ConfigError(f"{where} has no setting {name!r}: {closest(name, known)}")
+    for name, value in values.items():
+        if where == "config" and name in _TABLES and not isinstance(value, Mapping) and value is not None:
+            raise ConfigError(f"config: {name} is a table of settings such as dict(type=...), got {value!r}")
     nested = {"teacher": TeacherSettings, "objective": ObjectiveSettings, "optim": OptimSettings}
     settings = {
         name: _checked(nested[name], value, name) if name in nested and isinstance(value, Mapping) else value
@@ -174,6 +200,8 @@ def build_data(settings: Mapping[str, Any], degrade: bool = True) -> DetectionSe
         degrade: whether to make the degradation that the settings name.
     """
     settings = dict(settings)
+    if "root" not in settings:
+        raise ConfigError(f"a data set needs a 'root', its folder, got {settings}")
     degradation, seed = settings.pop("degradation", None), settings.pop("degradation_seed", 0)
     if "type" not in settings:
         settings = {**layout_of(settings["root"]), **settings}

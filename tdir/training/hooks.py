@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from tdir.data.images import resize_longest
+from tdir.errors import DataError
 from tdir.evaluation import base_rows, recovered, vat_rows
 from tdir.metrics.detection import DetectionScores
 from tdir.pipeline import Pipeline
@@ -36,6 +39,9 @@ class ScalarLog:
         """Write the terms of a step."""
         if trainer.step % self.every:
             return
+        if not sys.stderr.isatty() and trainer.step % (5 * self.every) == 0:  # then there is no progress bar
+            terms = ", ".join(f"{name} {value.item():.3f}" for name, value in losses.terms.items())
+            log.info("step %d of %d: %s", trainer.step, trainer.steps, terms)
         values = {name: value.item() for name, value in losses.terms.items()} | {"total": losses.total.item()}
         for name, value in values.items():
             self.writer.add_scalar(f"loss/{name}", value, trainer.step)
@@ -61,7 +67,8 @@ class Validation:
         self.pipeline, self.every, self.pictures = pipeline, config.validate_every, config.pictures
         self.data_set = build_data(config.val) if config.val else None
         self.shown = self.data_set or build_data(config.degraded)
-        self.file, self.log_dir = work_dir / "validation.jsonl", work_dir / "tensorboard"
+        # A folder of its own: TensorBoard follows one event file in a folder.
+        self.file, self.log_dir = work_dir / "validation.jsonl", work_dir / "tensorboard" / "validation"
         self._base: dict[str, DetectionScores] = {}
 
     def after_train_iter(self, trainer: Trainer, losses: Losses) -> None:
@@ -76,8 +83,8 @@ class Validation:
     def validate(self, trainer: Trainer) -> None:
         """Score the averaged weights and write rows and pictures."""
         with trainer.average.applied(trainer.objective), SummaryWriter(str(self.log_dir)) as writer:
-            for i in range(min(self.pictures, len(self.shown))):
-                writer.add_image(f"before and after/{i}", self._picture(i), trainer.step, dataformats="HWC")
+            for name, picture in self._drawn():
+                writer.add_image(f"before and after/{name}", picture, trainer.step, dataformats="HWC")
             if self.data_set is None:
                 return
             self._base = self._base or base_rows(self.pipeline, self.data_set)
@@ -86,10 +93,15 @@ class Validation:
                 writer.add_scalar(f"mAP/{name}", scores.map, trainer.step)
             self._report(rows, trainer.step)
 
-    def _picture(self, i: int) -> np.ndarray:
-        """The degraded image beside what the head sees, ``(H, 2 W, 3)`` uint8."""
-        image = resize_longest(self.shown[i].image, self.pipeline.size)
-        return np.concatenate([image, self.pipeline.enhance(image)], 1)
+    def _drawn(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Degraded images beside what the head sees of them, ``(H, 2 W, 3)`` uint8, by name."""
+        for i in range(min(self.pictures, len(self.shown))):
+            try:
+                image = resize_longest(self.shown.image(i), self.pipeline.size)
+            except DataError as error:
+                log.warning("no picture: %s", error)
+                continue
+            yield self.shown.names[i], np.concatenate([image, self.pipeline.enhance(image)], 1)
 
     def _report(self, rows: dict[str, DetectionScores], step: int) -> None:
         share = recovered(rows)

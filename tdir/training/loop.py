@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from tdir.training.objective import Losses, VaTObjective
 from tdir.training.optim import PRECISIONS, Average, OptimSettings
 
 log = logging.getLogger("tdir")
+_LOOKS_ON = ("val", "validate_every", "checkpoint_every", "pictures", "name")  # settings that no weight depends on
 
 
 class Hook(Protocol):
@@ -35,7 +37,7 @@ class Hook(Protocol):
         """Called on the first process after every step."""
 
     def after_train(self, trainer: Trainer) -> None:
-        """Called on the first process at the end."""
+        """Called on the first process at the end, when the bundle is written."""
 
 
 class Trainer:
@@ -70,9 +72,10 @@ class Trainer:
         if settings.precision == "fp16" and self.device.type == "cpu":
             raise ConfigError("precision 'fp16' needs a GPU: use 'bf16' on a CPU")
         self.objective, self.batches, self.settings = objective.to(self.device), batches, settings
-        self.work_dir, self.record, self.hooks = Path(work_dir), record or {}, list(hooks)
+        self.work_dir, self.hooks = Path(work_dir), list(hooks)
         self.checkpoint_every = checkpoint_every
         self.world = distributed.world_size()
+        self.record = {**(record or {}), "processes": self.world}
         per_epoch = -(-batches.plan.steps_per_epoch // self.world)
         self.steps = settings.steps if settings.steps is not None else (settings.epochs or 0) * per_epoch
         self.step = 0
@@ -104,7 +107,11 @@ class Trainer:
                     if self.step % self.checkpoint_every == 0 or self.step == self.steps:
                         self.save()
                 bar.update()
-        if first:
+        distributed.wait()
+
+    def end(self) -> None:
+        """Tell the hooks that it is over; apart from ``fit``, so that what is trained can be saved first."""
+        if distributed.is_first():
             for hook in self.hooks:
                 hook.after_train(self)
         distributed.wait()
@@ -128,6 +135,8 @@ class Trainer:
             self._check_finite(norm, "gradient", batch)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.scaler.is_enabled() and self.scaler.get_scale() < 1:
+            self._check_finite(norm * math.inf, "gradient in fp16, at any scale,", batch)
         return losses
 
     def _check_finite(self, value: torch.Tensor, what: str, batch: Batch) -> None:
@@ -180,7 +189,7 @@ class Trainer:
 
 def _differences(stored: str, record: dict[str, Any]) -> list[str]:
     old, new = _flat(json.loads(stored)), _flat(json.loads(json.dumps(record)))
-    names = sorted(old.keys() | new.keys())
+    names = sorted(name for name in old.keys() | new.keys() if name.split(".")[0] not in _LOOKS_ON)
     return [f"{name}={old.get(name)}, now {new.get(name)}" for name in names if old.get(name) != new.get(name)]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tdir.data.images import PAD_VALUE
+from tdir.errors import ConfigError
 from tdir.heads.base import Background, Head
 from tdir.selftraining.umix import Mode, mix, mixing_weights, term_weight
 from tdir.structures import Detections
@@ -46,6 +48,16 @@ class ObjectiveSettings:
     eta: float = 1.0
     background: Background = "ignore_unclaimed"
     clean_through_gate: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, known in (("background", get_args(Background)), ("uncertainty", get_args(Mode))):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"objective.{name}: {getattr(self, name)!r} is none of {', '.join(known)}")
+        for name in ("cycle", "clean_task", "degraded_task", "mixed_clean_task", "mix_power", "eta"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"objective.{name} is not negative, got {getattr(self, name)}")
+        if not 0 <= self.clean_through_gate <= 1:
+            raise ConfigError(f"objective.clean_through_gate lies in [0, 1], got {self.clean_through_gate}")
 
 
 @dataclass

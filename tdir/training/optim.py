@@ -50,7 +50,11 @@ class OptimSettings:
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):
-            raise ConfigError(f"give either steps or epochs, got steps={self.steps}, epochs={self.epochs}")
+            raise ConfigError(
+                f"give steps or epochs, and None for the other, got steps={self.steps}, epochs={self.epochs}"
+            )
+        if (self.steps or self.epochs or 0) < 1:
+            raise ConfigError(f"a training has at least one step, got steps={self.steps}, epochs={self.epochs}")
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         if self.schedule not in ("cosine", "constant"):

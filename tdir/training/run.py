@@ -11,6 +11,7 @@ import torch
 
 from tdir import parts
 from tdir.data.sample import DetectionSet
+from tdir.errors import ConfigError, DataError
 from tdir.heads.base import Head
 from tdir.pipeline import Pipeline
 from tdir.report.records import portable
@@ -21,6 +22,7 @@ from tdir.selftraining.store import TeacherStore
 from tdir.selftraining.teacher import Teacher
 from tdir.training import distributed
 from tdir.training.batches import Batches, BatchPlan
+from tdir.training.checkpoint import LAST, load_checkpoint
 from tdir.training.config import TrainConfig, build_data
 from tdir.training.hooks import ScalarLog, Validation
 from tdir.training.loop import Trainer
@@ -74,9 +76,21 @@ def taught_by(teacher: Teacher, config: TrainConfig, degraded_set: DetectionSet,
     settings, head = config.teacher, teacher.head
     clean = teacher.study(clean_set, ("image",))
     degraded = teacher.study(degraded_set, ("original",) if settings.oracle else ("image", "restored"))
-    risk = fit_risk(clean, len(head.classes), settings.dims, settings.neighbours) if settings.nuq else None
+    risk = _fitted_risk(config, clean, len(head.classes)) if settings.nuq else None
     labels = label_degraded(degraded, head, risk, settings.epsilon, settings.iou)
     return Taught(degraded, labels, clean, label_clean(clean, risk), risk)
+
+
+def _fitted_risk(config: TrainConfig, clean: TeacherStore, classes: int) -> NUQ | None:
+    """The risk estimate; a clean set too small for one stops only a training that would use it."""
+    settings = config.teacher
+    try:
+        return fit_risk(clean, classes, settings.dims, settings.neighbours)
+    except DataError as error:
+        if settings.epsilon < 1 or config.objective.uncertainty != "none":
+            raise DataError(f"{error}; or set teacher.nuq=False") from error
+        log.warning("no risk estimate: %s", error)
+        return None
 
 
 def build_trainer(
@@ -116,8 +130,9 @@ def train(
 
     Raises:
         TrainingError: if a loss is not finite.
+        ConfigError: if there is a training in ``work_dir`` already and it is not to be resumed.
     """
-    work_dir.mkdir(parents=True, exist_ok=True)
+    _check_work_dir(work_dir, resume)
     restorer, head = build_frozen(config, device)
     taught = ask_teacher(config, restorer, head, work_dir, device)
     torch.manual_seed(config.seed)  # the initial weights; the order of images and lambda have keys of their own
@@ -136,4 +151,15 @@ def train(
         pipeline.save(bundle)
         (work_dir / "config.json").write_text(json.dumps(config.record(), indent=2))
         log.info("wrote %s", bundle)
+    trainer.end()
     return pipeline, bundle
+
+
+def _check_work_dir(work_dir: Path, resume: bool) -> None:
+    """Find out before the teacher's work whether there is what to resume, or what would be overwritten."""
+    checkpoint = work_dir / LAST
+    if resume:
+        load_checkpoint(checkpoint)
+    elif checkpoint.exists() and distributed.is_first():
+        raise ConfigError(f"{checkpoint} is a training already: add --resume, or give another --work-dir")
+    work_dir.mkdir(parents=True, exist_ok=True)

@@ -107,9 +107,9 @@ def write_detector(folder: Path) -> Path:
     return path
 
 
-def write_everything(root: Path, sizes: Sequence[tuple[int, int]] = (LANDSCAPE,)) -> Path:
-    """Eight degraded and eight clean pictures, a labelled set, a dehazer and the detector."""
-    write_pictures(root / "degraded", seed=1, sizes=sizes)
+def write_everything(root: Path, sizes: Sequence[tuple[int, int]] = (LANDSCAPE,), count: int = 8) -> Path:
+    """Degraded and eight clean pictures, a labelled set, a dehazer and the detector."""
+    write_pictures(root / "degraded", count, seed=1, sizes=sizes)
     write_pictures(root / "clean", seed=2, sizes=sizes)
     write_labelled(root / "labelled")
     write_detector(root)

@@ -178,13 +178,15 @@ def test_hooks_see_every_step_and_the_end(root, tmp_path):
     runs, notes = trainer(root, tmp_path), Notes()
     runs.hooks = [notes]
     runs.fit()
+    assert notes.ended_at == -1
+    runs.end()
     assert len(notes.totals) == 4
     assert notes.ended_at == 4
 
 
 def test_a_longer_training_lowers_the_loss(root, tmp_path):
     # One batch again and again: whatever it shows, the loss on it must fall.
-    runs, notes = trainer(root, tmp_path, optim__steps=30, optim__lr=0.01, objective__alpha=None), Notes()
+    runs, notes = trainer(root, tmp_path, optim__steps=50, optim__lr=0.01, objective__alpha=None), Notes()
     runs.hooks, runs.batches = [notes], OneBatch(runs.batches)
     runs.fit()
     assert sum(notes.totals[-5:]) < 0.9 * sum(notes.totals[:5])

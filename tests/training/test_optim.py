@@ -35,8 +35,8 @@ def test_there_may_be_no_warm_up():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": 3}, r"either steps or epochs, got steps=\d+, epochs=3"),
-        ({"steps": None}, "either steps or epochs, got steps=None, epochs=None"),
+        ({"epochs": 3}, r"give steps or epochs, and None for the other, got steps=\d+, epochs=3"),
+        ({"steps": None}, "give steps or epochs, and None for the other, got steps=None, epochs=None"),
         ({"precision": "fp8"}, "precision must be one of fp32, bf16, fp16, got 'fp8'"),
         ({"schedule": "linear"}, "schedule must be 'cosine' or 'constant', got 'linear'"),
         ({"lr": 0.0}, "lr must be positive"),

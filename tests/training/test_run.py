@@ -9,10 +9,11 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tdir
+from tdir.errors import ConfigError, WeightsError
 from tdir.frozen import state_hash
 from tdir.training.checkpoint import LAST, load_checkpoint
 from tdir.training.run import ask_teacher, build_frozen, train
-from tests.training.scenes import config
+from tests.training.scenes import config, write_everything
 
 ROWS = ["clean", "clean + restorer", "degraded", "restorer", "vat", "clean + vat"]
 
@@ -55,12 +56,14 @@ def test_every_row_is_scored(trained):
 
 
 def test_tensorboard_has_scalars_and_pictures(trained):
-    events = EventAccumulator(str(trained[1] / "tensorboard"))
-    events.Reload()
-    tags = events.Tags()
-    assert {"loss/total", "loss/clean", "lr", "mAP/vat", "mAP/degraded"} <= set(tags["scalars"])
-    assert [event.step for event in events.Scalars("loss/total")] == [10, 20]
-    assert tags["images"] == ["before and after/0"]
+    losses = EventAccumulator(str(trained[1] / "tensorboard"))
+    scores = EventAccumulator(str(trained[1] / "tensorboard" / "validation"))
+    losses.Reload()
+    scores.Reload()
+    assert {"loss/total", "loss/clean", "lr"} <= set(losses.Tags()["scalars"])
+    assert [event.step for event in losses.Scalars("loss/total")] == [10, 20]
+    assert {"mAP/vat", "mAP/degraded"} <= set(scores.Tags()["scalars"])
+    assert scores.Tags()["images"] == ["before and after/00.png"]
 
 
 def test_the_bundle_opens_and_sees_what_was_trained(trained, root, monkeypatch):
@@ -141,3 +144,17 @@ def test_the_risk_can_be_switched_off(root, tmp_path):
     assert taught.risk is None
     assert all(label.uncertainty == 0 for label in taught.degraded_labels)
     assert sum(len(label.target.labelled) for label in taught.degraded_labels) > 0
+
+
+def test_an_unreadable_image_costs_a_picture_and_not_the_bundle(tmp_path):
+    root = write_everything(tmp_path / "scenes", count=101)
+    (root / "degraded" / "00.png").write_bytes(b"not an image")
+    pipeline, bundle = train(config(root, optim__steps=1, pictures=2), tmp_path / "run")
+    assert bundle.exists() and len(pipeline.predict([root / "clean" / "00.png"])) == 1
+
+
+def test_a_used_work_dir_is_resumed_or_refused(trained, root):
+    with pytest.raises(ConfigError, match="is a training already: add --resume"):
+        train(config(root), trained[1])
+    with pytest.raises(WeightsError, match="no checkpoint"):
+        train(config(root), trained[1] / "elsewhere", resume=True)

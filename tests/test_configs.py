@@ -1,0 +1,58 @@
+"""Every shipped config is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tdir.registry import DATASETS, DEGRADATIONS, HEADS, RESTORERS, TRANSLATORS
+from tdir.training.config import TrainConfig
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+BASES = ["vat_light_320.py"]  # what others share; it names no images
+
+
+@pytest.mark.parametrize("path", sorted(p for p in CONFIGS.glob("*.py") if p.name not in BASES), ids=lambda p: p.stem)
+def test_a_config_names_what_exists(path: Path) -> None:
+    config = TrainConfig.from_file(path)
+    assert config.restorer["type"] in RESTORERS.names()
+    assert config.translator["type"] in TRANSLATORS.names()
+    assert config.head["type"] in HEADS.names()
+    assert config.val is not None
+    for settings in (config.degraded, config.clean, config.val):
+        assert settings["type"] in DATASETS.names()
+        if "degradation" in settings:
+            DEGRADATIONS.build(settings["degradation"])
+
+
+def test_a_config_that_raises_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.py"
+    path.write_text("size = nothing\n")
+    with pytest.raises(ValueError, match=r"wrong\.py cannot be read: NameError"):
+        TrainConfig.from_file(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"translator": "vat-9"}, None),
+        ({"optim": 5}, "optim is a table"),
+        ({"optim.steps": 0}, "at least one step"),
+        ({"objective.background": "ignore-unclaimed"}, "is none of"),
+        ({"objective.clean_through_gate": 2}, r"lies in \[0, 1\]"),
+        ({"teacher.score": 25}, r"teacher.score lies in \[0, 1\]"),
+        ({"checkpoint_every": 0}, "checkpoint_every is a whole number from 1"),
+        ({"teacher.nuq": False, "objective.uncertainty": "paper"}, "weighs by a risk of 0"),
+        ({"optim.learning_rate": 1}, "has no setting 'learning_rate'"),
+    ],
+)
+def test_a_wrong_setting_is_named(options: dict[str, object], message: str | None) -> None:
+    def read() -> TrainConfig:
+        return TrainConfig.from_file(CONFIGS / "aodnet_yolov8n_voc5_haze.py", options)
+
+    if message is None:  # a bare name stands for its table; whether the part exists is found when it is built
+        assert read().translator == {"type": "vat-9"}
+        return
+    with pytest.raises(ValueError, match=message):
+        read()
