@@ -60,7 +60,7 @@ class Teacher:
         files = [(name, *_fingerprint(path)) for name, path in zip(data_set.names, data_set.paths)]
         frozen = [state_hash(self.restorer), state_hash(self.head), _how_restored(self.restorer), self.head.classes]
         settings = [self.size, self.score, self.iou, sorted(sources), _how_degraded(data_set)]
-        return content_key({"files": files, "frozen": frozen, "settings": settings, "format": 2})
+        return content_key({"files": files, "frozen": frozen, "settings": settings, "format": 3})
 
     def expected_bytes(self, count: int) -> int:
         """The estimated size of the cache of ``count`` images, bytes."""

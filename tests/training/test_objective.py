@@ -92,7 +92,7 @@ def test_a_weight_of_zero_takes_exactly_its_term_out(head, batch):
     alone = {name: gradients(objective(head, **{**NOTHING, name: 1.0}), batch) for name in TERMS}
     for name, whole in everything.items():
         parts_of_it = sum(part.get(name, torch.zeros_like(whole)) for part in alone.values())
-        torch.testing.assert_close(parts_of_it, whole, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(parts_of_it, whole, rtol=5e-3, atol=1e-5)
     for term, part in alone.items():
         assert any(value.abs().sum() > 0 for value in part.values()), term
 
