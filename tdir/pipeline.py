@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import clip_boxes_to_image
 
 from tdir import bundle as bundles
 from tdir import packing
@@ -256,10 +255,8 @@ def _check_settings(score: float, iou: float, max_det: int, batch_size: int) -> 
 
 def _on_the_given(found: Detections, image: Prepared) -> Detections:
     """Boxes on the canvas as boxes on the image given, without those that lie on padding alone."""
-    found = found.scaled(*image.scale)
-    found.boxes = clip_boxes_to_image(found.boxes, image.size)
-    width, height = (found.boxes[:, 2:] - found.boxes[:, :2]).unbind(1)
-    return found[(width > 0) & (height > 0)].to("cpu" if image.given is None else image.given.device)
+    device = "cpu" if image.given is None else image.given.device
+    return found.scaled(*image.scale).clipped(image.size).to(device)
 
 
 @contextmanager

@@ -75,6 +75,13 @@ class Detections:
         columns["boxes"] = self.boxes * self.boxes.new_tensor([x, y, x, y])
         return Detections(**columns)
 
+    def clipped(self, size: tuple[int, int]) -> Detections:
+        """The boxes cut at the border of an image of (height, width), without those that lie outside it alone."""
+        columns = dict(self._columns())
+        limit = self.boxes.new_tensor([size[1], size[0], size[1], size[0]])
+        columns["boxes"] = boxes = self.boxes.clamp(min=0).minimum(limit)
+        return Detections(**columns)[(boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])]
+
     @property
     def labelled(self) -> Detections:
         """The boxes that carry a label."""

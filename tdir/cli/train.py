@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the work dir")
     parser.add_argument("--amp", action="store_true", help="mixed precision: bf16 where the device has it, else fp16")
     parser.add_argument("--launcher", choices=distributed.LAUNCHERS, default="none", help="pytorch: under torchrun")
+    parser.add_argument("--device", help="default: a GPU where there is one; cpu, cuda:1")
     parser.add_argument("--seed", type=natural, metavar="N", help="of weights, order and mixing")
     parser.add_argument(
         "--cfg-options", nargs="+", action=Options, metavar="KEY=VALUE", help="any setting, such as optim.lr=1e-4"
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, or show what a training would learn from; the last line on stdout is the bundle's path."""
     if args.preview and args.launcher != "none":
         raise ConfigError(f"--preview runs in one process: leave out --launcher {args.launcher}")
-    device = distributed.start(args.launcher)
+    device = distributed.start(args.launcher, args.device)
     try:
         if not distributed.is_first():
             logging.getLogger("tdir").setLevel(logging.WARNING)

@@ -16,13 +16,13 @@ from torch.nn import functional as F
 from torchvision.ops import batched_nms, clip_boxes_to_image, roi_align
 
 from tdir import weights as weight_files
+from tdir.data.images import PAD_VALUE
 from tdir.errors import ConfigError, ShapeError, WeightsError
 from tdir.frozen import state_hash
 from tdir.heads.base import Background, Head
 from tdir.registry import HEADS, closest
 from tdir.structures import Detections, check_images, concatenate
 
-GREY = 114 / 255  # what ultralytics pads with
 EVERY_CLASS = 0.01  # the largest score threshold that asks for average precision
 MOST_CANDIDATES = 30_000  # boxes of an image that enter NMS, as in ultralytics
 
@@ -142,7 +142,7 @@ class Yolo(Head):
         check_images(images, "head 'yolo'")
         height, width = images.shape[-2:]
         multiple = int(self.detect.stride.max())
-        padded = F.pad(images, (0, -width % multiple, 0, -height % multiple), value=GREY)
+        padded = F.pad(images, (0, -width % multiple, 0, -height % multiple), value=PAD_VALUE)
         features = self._features(padded.contiguous(memory_format=torch.channels_last))
         detect = self.detect
         heads = [detect.one2many] + ([detect.one2one] if len(self._criteria) == 2 else [])

@@ -21,7 +21,6 @@ for one another, and an image not seen before would look riskier than it is: so 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -213,11 +212,11 @@ class NUQ:
 
     def _state(self) -> _Fitted:
         if self._fitted is None:
-            raise ConfigError("NUQ has seen no clean predictions: call fit() or from_state() first")
+            raise ConfigError("NUQ has seen no clean predictions: call fit() first")
         return self._fitted
 
     def state(self) -> dict[str, Tensor]:
-        """What was learnt, as tensors by name; ``from_state`` reads it back to the same risks, bit for bit.
+        """What was learnt, as tensors by name.
 
         Raises:
             ConfigError: before ``fit``.
@@ -226,23 +225,6 @@ class NUQ:
         values = {field.name: getattr(fitted, field.name) for field in fields(_Fitted)}
         # float64 for the numbers too: the default would round them.
         return {name: v if isinstance(v, Tensor) else torch.from_numpy(np.asarray(v)) for name, v in values.items()}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Tensor]) -> NUQ:
-        """The fitted NUQ that ``state`` describes; it gives risks, and can be fitted anew with default settings.
-
-        Raises:
-            DataError: if an entry is missing, as in a cache of another version.
-        """
-        names = [field.name for field in fields(_Fitted)]
-        missing = [name for name in names if name not in state]
-        if missing:
-            raise DataError(f"the saved NUQ lacks {', '.join(missing)}: delete that cache, it is made again")
-        values = {name: state[name].cpu() for name in names}
-        nuq = cls()
-        nuq._fitted = _Fitted(**{name: v if v.ndim else v.item() for name, v in values.items()})  # type: ignore[arg-type]
-        nuq._search = _index(nuq._fitted.points)
-        return nuq
 
 
 def _checked(embeddings: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torchvision.ops import clip_boxes_to_image
 from tqdm import tqdm
 
 from tdir.data.degradations import Degraded
@@ -21,7 +20,6 @@ from tdir.frozen import state_hash
 from tdir.heads.base import Head
 from tdir.restorers.base import Restorer
 from tdir.selftraining.store import Source, TeacherStore, TeacherWriter, content_key
-from tdir.structures import Detections
 
 MOST_UNREADABLE = 0.01
 log = logging.getLogger("tdir")
@@ -144,16 +142,9 @@ class Teacher:
         batch, sizes = pad_batch([to_tensor(image) for image in images])
         outputs = self.head(batch.to(self.device))
         found = self.head.decode(outputs, score=self.score, iou=self.iou)
-        found = [_on_image(prediction, size) for prediction, size in zip(found, sizes)]
+        found = [prediction.clipped(size) for prediction, size in zip(found, sizes)]
         embeddings = self.head.embed(outputs, found)
         return [Source(one.to("cpu"), vectors.cpu()) for one, vectors in zip(found, embeddings)]
-
-
-def _on_image(found: Detections, size: tuple[int, int]) -> Detections:
-    """The predictions clipped to an image of (height, width), without those on its padding alone."""
-    found.boxes = clip_boxes_to_image(found.boxes, size)
-    width, height = (found.boxes[:, 2:] - found.boxes[:, :2]).unbind(1)
-    return found[(width > 0) & (height > 0)]
 
 
 def _fingerprint(path: Path) -> tuple[int, int]:

@@ -14,16 +14,17 @@ from tdir.errors import ConfigError
 LAUNCHERS = ("none", "pytorch", "slurm")
 
 
-def start(launcher: str) -> torch.device:
+def start(launcher: str, device: str | None = None) -> torch.device:
     """Join the process group and say which device this process trains on.
 
     mmengine's ``init_dist`` would call ``torch.cuda.set_device`` on a machine without one.
 
     Args:
         launcher: "none" for one process, "pytorch" under torchrun, "slurm" under srun.
+        device: "cpu", or "cuda:1" for one process; default: a GPU of its own for each process where there are any.
 
     Raises:
-        ConfigError: if the launcher is unknown or did not set its variables.
+        ConfigError: if the launcher is unknown or did not set its variables, or there are fewer GPUs than processes.
     """
     if launcher not in LAUNCHERS:
         raise ConfigError(f"launcher must be one of {', '.join(LAUNCHERS)}, got {launcher!r}")
@@ -33,13 +34,22 @@ def start(launcher: str) -> torch.device:
         missing = [name for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
         if missing:
             raise ConfigError(f"launcher {launcher!r}: {', '.join(missing)} not set: start it with torchrun or srun")
+    on_gpu = torch.cuda.is_available() if device is None else torch.device(device).type == "cuda"
+    chosen = torch.device(device or ("cuda" if on_gpu else "cpu"))
+    if on_gpu:
+        chosen = _own_gpu(chosen)
+        torch.cuda.set_device(chosen)
+    if launcher != "none":
         # The others wait while the first one asks the teacher or validates, which takes longer than the usual minutes.
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=timedelta(days=1))
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-    torch.cuda.set_device(device)
-    return device
+        dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=1))
+    return chosen
+
+
+def _own_gpu(device: torch.device) -> torch.device:
+    number, count = int(os.environ.get("LOCAL_RANK", device.index or 0)), torch.cuda.device_count()
+    if number >= count:
+        raise ConfigError(f"process {number} has no GPU, {count} here: start {count} processes, or give --device cpu")
+    return torch.device("cuda", number)
 
 
 def _variables_from_slurm() -> None:

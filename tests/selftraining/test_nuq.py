@@ -1,11 +1,9 @@
 """NUQ on clusters whose risk is known."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tdir.errors import ConfigError, DataError, ShapeError
@@ -296,24 +294,6 @@ def test_same_seed_same_risk_and_another_seed_another_split() -> None:
     first, again, other = (NUQ(seed=s).fit(embeddings, labels, CLASSES) for s in (0, 0, 1))
     assert torch.equal(first.risk(embeddings).total, again.risk(embeddings).total)
     assert not torch.equal(first.state()["labels"], other.state()["labels"])
-
-
-def test_state_goes_through_a_file_bit_for_bit(fitted: NUQ, tmp_path: Path) -> None:
-    save_file(fitted.state(), tmp_path / "nuq.safetensors")
-    back = NUQ.from_state(load_file(tmp_path / "nuq.safetensors"))
-    embeddings, _ = clusters(1500, seed=0)
-    for again in (False, True):
-        before, after = fitted.risk(embeddings, fitted=again), back.risk(embeddings, fitted=again)
-        assert torch.equal(before.aleatoric, after.aleatoric)
-        assert torch.equal(before.epistemic, after.epistemic)
-        assert torch.equal(before.total, after.total)
-
-
-def test_state_lacking_an_entry_is_named(fitted: NUQ) -> None:
-    state = fitted.state()
-    del state["bandwidth"]
-    with pytest.raises(DataError, match="lacks bandwidth"):
-        NUQ.from_state(state)
 
 
 def test_too_few_predictions_name_the_fix() -> None:

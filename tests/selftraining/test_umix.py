@@ -69,7 +69,7 @@ def test_mix_broadcasts_nothing() -> None:
 
 @pytest.mark.parametrize("lam", [-0.1, 1.1, float("nan")])
 def test_mix_refuses_a_share_outside_its_range(lam: float) -> None:
-    with pytest.raises(ConfigError, match="lam must lie in"):
+    with pytest.raises(ConfigError, match="shares must lie in"):
         mix(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4), torch.tensor([lam]))
 
 
