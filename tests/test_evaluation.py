@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tdir.data.degradations import Degradation, Degraded
 from tdir.data.images import Pixels
-from tdir.data.sample import DetectionSet, Sample
+from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
 from tdir.evaluation import base_rows, differences, evaluate, recovered, vat_rows
 from tdir.heads.base import Head
@@ -37,11 +37,11 @@ class Squares(DetectionSet):
         box = torch.tensor([[4.0 + index, 4, 20 + 2 * index, 24]])
         return Detections(box, torch.tensor([self.classes.index("car")])) if self.labelled else None
 
-    def __getitem__(self, index: int) -> Sample:
+    def image(self, index: int) -> Pixels:
         self.read += 1
         image = np.zeros((32, 48, 3), dtype=np.uint8)
         image[4:24, 4 + index : 20 + 2 * index] = 255
-        return Sample(image, self.truth(index), self.names[index], self.paths[index])
+        return image
 
 
 class Dim(Degradation):

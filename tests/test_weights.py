@@ -192,7 +192,8 @@ def test_a_file_that_wants_to_run_code_is_named_and_not_run(tmp_path: Path, kind
 
 def test_a_pickled_module_is_named(tmp_path: Path) -> None:
     torch.save(nn.Conv2d(1, 1, 1), tmp_path / "net.pth")
-    with pytest.raises(WeightsError, match=r"wants to run code \(torch\.nn\.modules\.conv\.Conv2d"):
+    # Once ultralytics has opened a file of its own, torch takes layers for harmless in the whole process.
+    with pytest.raises(WeightsError, match=r"wants to run code \(torch\.nn\.modules\.conv\.Conv2d|holds a Conv2d"):
         weights.read_tensors(tmp_path / "net.pth")
 
 

@@ -106,7 +106,8 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
         raise ConfigError(
             f"--pipeline {args.pipeline} brings its restorer, got --restorer {args.restorer} too: leave one"
         )
-    pipeline = tdir.load(args.pipeline, head=args.head)
+    # A head given by name knows all of its classes: the set may label others than the translator was trained on.
+    pipeline = tdir.load(args.pipeline, head=None if args.head is None else tdir.head(args.head))
     pipeline.size = args.size or pipeline.size
     return pipeline
 

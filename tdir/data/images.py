@@ -61,7 +61,8 @@ def image_size(path: str | Path) -> tuple[int, int]:
         with Image.open(path) as image:
             width, height = image.size
             turned = image.getexif().get(_EXIF_ORIENTATION) in _EXIF_TURNED
-    except UnidentifiedImageError as error:
+    # ultralytics replaces Image.open by one that looks for another package when it does not know a file.
+    except (UnidentifiedImageError, ModuleNotFoundError) as error:
         raise DataError(f"{path}: not a readable image: replace it, or leave it out of the set") from error
     except (OSError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
