@@ -6,7 +6,6 @@ seed = 0
 optim = dict(steps=1000, batch_size=6, lr=1e-3, precision="bf16")  # bf16: half the time of the head on recent CPUs
 objective = dict(
     mix_power=0.0,  # the paper's weights, lambda and 1 - lambda, all but mute what lies deepest in the fog
-    clean_task=2.0,  # as much as both terms on the mix
     cycle_side=128,  # the cycle is closed on the copies that the translator looks at anyway
 )
 teacher = dict(score=0.25)

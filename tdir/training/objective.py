@@ -39,7 +39,7 @@ class ObjectiveSettings:
 
     cycle: float = 1.0
     cycle_side: int | None = None
-    clean_task: float = 2.0
+    clean_task: float = 1.0
     degraded_task: float = 1.0
     mixed_clean_task: float = 1.0
     alpha: float | None = 1.0
