@@ -1,9 +1,9 @@
-"""What the shipped trainings share: the light translator at 320 pixels, twenty minutes on a CPU core."""
+"""What the shipped trainings share: the light translator at 320 pixels, about twenty minutes on a recent CPU core."""
 
 translator = dict(type="vat-light")
 size = 320
 seed = 0
-optim = dict(steps=1000, batch_size=6, lr=1e-3, precision="bf16")  # bf16: half the time of the head on recent CPUs
+optim = dict(steps=1000, batch_size=6, lr=1e-3, precision="bf16")  # bf16: faster on CPUs that have it
 objective = dict(
     mix_power=0.0,  # the paper's weights, lambda and 1 - lambda, all but mute what lies deepest in the fog
     cycle_side=128,  # the cycle is closed on the copies that the translator looks at anyway
