@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tdir.errors import ShapeError
+from tdir.structures import check_images
+
 
 class Translator(nn.Module):
     """Base of every translator (VaT, section 4.1).
@@ -30,6 +33,17 @@ class Translator(nn.Module):
     def forward(self, degraded: Tensor, restored: Tensor) -> Tensor:
         """``translate(fuse(degraded, restored))``."""
         return self.translate(self.fuse(degraded, restored))
+
+
+def check_pair(degraded: Tensor, restored: Tensor) -> None:
+    """Raise a ShapeError unless both are float ``(N, 3, H, W)`` tensors of one shape."""
+    check_images(degraded, "the gate")
+    check_images(restored, "the gate")
+    if degraded.shape != restored.shape:
+        raise ShapeError(
+            f"the gate takes two images of one shape, got degraded {tuple(degraded.shape)} and restored "
+            f"{tuple(restored.shape)}: bring both to one size first"
+        )
 
 
 class _ClampInward(torch.autograd.Function):

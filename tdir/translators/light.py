@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tdir.registry import TRANSLATORS
-from tdir.translators.base import Translator, clamp_inward
+from tdir.structures import check_images
+from tdir.translators.base import Translator, check_pair, clamp_inward
 
 MAX_LOG_GAIN = 4.0  # a gain of 55; thicker haze leaves less than eight-bit quantisation can carry
 CELL = 8  # pixels of the small copy that share their statistics
@@ -148,6 +149,7 @@ class LightTransformation(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """``(N, 3, H, W)`` in [0, 1] -> the same shape and range; the identity before training."""
+        check_images(images, type(self).__name__)
         red, green, blue, shift = resized(self.affine(images), images).split(3, 1)
         result = torch.addcmul(shift, red, images[:, 0:1])
         result = torch.addcmul(result, green, images[:, 1:2])
@@ -174,6 +176,7 @@ class LightGate(nn.Module):
 
     def forward(self, degraded: Tensor, restored: Tensor) -> Tensor:
         """The weight of the degraded image, ``(N, 1, H, W)`` in (0, 1)."""
+        check_pair(degraded, restored)
         views = [small_copy(images, self.side) for images in (degraded, restored)]
         both = torch.cat([seen(view, *statistics(view)) for view in views], 1)
         return torch.sigmoid(resized(self.body(both).float(), degraded))

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tdir.errors import ConfigError, ShapeError
+from tdir.errors import ConfigError
 from tdir.registry import TRANSLATORS
 from tdir.structures import check_images
-from tdir.translators.base import Translator, clamp_inward
+from tdir.translators.base import Translator, check_pair, clamp_inward
 from tdir.translators.blocks import Downsample, Stage, TransformerBlock, Upsample, channels_last, conv
 
 PRESETS = (8, 16, 24, 32, 48)
@@ -57,13 +57,7 @@ class GatedFusion(nn.Module):
         Raises:
             ShapeError: if an image is not ``(N, 3, H, W)`` float, or the two shapes differ.
         """
-        check_images(degraded, "the gate")
-        check_images(restored, "the gate")
-        if degraded.shape != restored.shape:
-            raise ShapeError(
-                f"the gate takes two images of one shape, got degraded {tuple(degraded.shape)} and restored "
-                f"{tuple(restored.shape)}: bring both to one size first"
-            )
+        check_pair(degraded, restored)
         # Eq. 5 as restored + σ(w)·difference: two equal images give exactly themselves.
         return restored + self.weights(degraded, restored).to(restored.dtype) * (degraded - restored)
 

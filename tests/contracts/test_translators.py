@@ -7,6 +7,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from tdir.errors import ShapeError
 from tdir.registry import TRANSLATORS
 from tdir.translators.base import Translator
 
@@ -179,3 +180,10 @@ def test_inputs_are_left_as_they_were(translator):
         translator(degraded, restored)
     assert torch.equal(degraded, before[0])
     assert torch.equal(restored, before[1])
+
+
+def test_what_is_no_pair_of_images_is_refused(translator: Translator) -> None:
+    with pytest.raises(ShapeError, match="one shape"):
+        translator.fuse(torch.rand(2, 3, 32, 32), torch.rand(1, 3, 32, 32))
+    with pytest.raises(ShapeError, match="RGB images"):
+        translator.translate(torch.rand(1, 1, 32, 32))
