@@ -28,7 +28,7 @@ from tdir.errors import ConfigError, DataError
 from tdir.evaluation import base_rows, vat_rows
 from tdir.pipeline import Pipeline
 from tdir.registry import DEGRADATIONS
-from tdir.report.pictures import draw, save_picture, sheet
+from tdir.report.pictures import draw, save_picture, sheet, spread
 from tdir.report.records import describe_data, describe_pipeline, portable_command, write_record
 from tdir.report.tables import summary
 from tdir.restorers.identity import Identity
@@ -152,8 +152,7 @@ def _pictures(pipeline: Pipeline, data_set: DetectionSet, limit: int | None, cou
     if pipeline.translator is not None:
         columns["vat"] = (data_set, pipeline)
     total = min(len(data_set), limit or len(data_set))
-    chosen = np.linspace(0, total - 1, min(count, total)).round().astype(int)
-    lines = [[_seen(system, images[int(i)].image) for images, system in columns.values()] for i in chosen]
+    lines = [[_seen(system, images.image(i)) for images, system in columns.values()] for i in spread(total, count)]
     return sheet(lines, list(columns))
 
 

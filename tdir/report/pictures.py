@@ -106,3 +106,8 @@ def _write_label(picture: Image.Image, words: str, box: Sequence[float], colour:
     pen.rectangle((x, y, x + width, y + height), fill=colour)
     bright = sum(colour) > 380
     pen.text((x + 2 - left, y + 2 - top), words, fill=_BLACK if bright else _WHITE, font=font)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most ``most`` positions, evenly over ``count``: neighbours in a set are often frames of one scene."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()

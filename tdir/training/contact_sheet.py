@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, make_grid, save_image
 
 from tdir.data.images import PAD_VALUE, Pixels, pad_batch, to_tensor
 from tdir.heads.base import Head
+from tdir.report.pictures import spread
 from tdir.selftraining.labels import predictions_on_clean, predictions_on_degraded
 from tdir.structures import Detections
 from tdir.training.config import TeacherSettings
@@ -42,11 +42,6 @@ def contact_sheet(taught: Taught, head: Head, settings: TeacherSettings, path: P
         panels += [_planes(clean), drawn(clean, high[i], head.classes, 1.0)]
     canvas, _ = pad_batch([panel / 255 for panel in panels])
     save_image(make_grid(canvas, nrow=4, padding=4, pad_value=PAD_VALUE), path)
-
-
-def spread(count: int, most: int) -> list[int]:
-    """At most ``most`` positions, evenly over ``count``: neighbours in a set are often frames of one scene."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
 
 
 def drawn(image: Pixels, found: Detections, classes: Sequence[str], epsilon: float) -> Tensor:

@@ -17,10 +17,11 @@ from tdir import parts
 from tdir.data.sample import DetectionSet
 from tdir.errors import DataError
 from tdir.heads.base import Head
+from tdir.report.pictures import spread
 from tdir.selftraining.labels import PseudoLabel, predictions_on_degraded
 from tdir.selftraining.teacher import Teacher
 from tdir.training.config import TrainConfig, build_data
-from tdir.training.contact_sheet import contact_sheet, spread
+from tdir.training.contact_sheet import contact_sheet
 from tdir.training.loop import Trainer
 from tdir.training.objective import Losses
 from tdir.training.run import Taught, build_frozen, build_teacher, build_trainer, taught_by

@@ -12,8 +12,9 @@ import torch
 
 from tdir.data.images import read_image
 from tdir.errors import DataError
+from tdir.report.pictures import spread
 from tdir.structures import Detections
-from tdir.training.contact_sheet import DROPPED, KEPT, drawn, spread
+from tdir.training.contact_sheet import DROPPED, KEPT, drawn
 from tdir.training.preview import Figures, advice, duration, preview
 from tests.training.scenes import config
 
