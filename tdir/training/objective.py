@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from tdir.structures import Detections
 from tdir.training.batches import Batch
 from tdir.translators.base import Translator
 
+LambdaPer = Literal["pair", "step"]
+
 
 @dataclass
 class ObjectiveSettings:
@@ -29,6 +31,7 @@ class ObjectiveSettings:
         degraded_task: w_LQ, weight of the degraded labels on the mix (eq. 8, second term).
         mixed_clean_task: w_HQ, weight of the clean labels on the mix.
         alpha: lambda ~ Beta(alpha, alpha); 1 is uniform. ``None`` switches the mix off: lambda is 1.
+        lambda_per: whether every "pair" of a batch draws its own lambda or, as in the paper, one serves the "step".
         mix_power: the terms on the mix weigh lambda and 1 - lambda to this power: 1 is the paper's, 0 weighs all alike.
         uncertainty: what an image's U does to its term on the mix: none, certain, paper or umix.
         eta: the strength of umix.
@@ -43,6 +46,7 @@ class ObjectiveSettings:
     degraded_task: float = 1.0
     mixed_clean_task: float = 1.0
     alpha: float | None = 1.0
+    lambda_per: LambdaPer = "pair"
     mix_power: float = 0.0
     uncertainty: Mode = "none"
     eta: float = 1.0
@@ -50,9 +54,9 @@ class ObjectiveSettings:
     clean_through_gate: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, known in (("background", get_args(Background)), ("uncertainty", get_args(Mode))):
-            if getattr(self, name) not in known:
-                raise ConfigError(f"objective.{name}: {getattr(self, name)!r} is none of {', '.join(known)}")
+        for name, kind in (("background", Background), ("uncertainty", Mode), ("lambda_per", LambdaPer)):
+            if getattr(self, name) not in get_args(kind):
+                raise ConfigError(f"objective.{name}: {getattr(self, name)!r} is none of {', '.join(get_args(kind))}")
         for name in ("cycle", "clean_task", "degraded_task", "mixed_clean_task", "mix_power", "eta"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"objective.{name} is not negative, got {getattr(self, name)}")
@@ -156,7 +160,8 @@ class VaTObjective(nn.Module):
         alpha = self.settings.alpha
         if alpha is None:
             return images.new_ones(len(images))
-        return mixing_weights(self.seed, step, alpha, len(images)).to(images)
+        draws = mixing_weights(self.seed, step, alpha, len(images) if self.settings.lambda_per == "pair" else 1)
+        return draws.to(images).expand(len(images))
 
     def _certainty(self, uncertainty: Tensor) -> Tensor:
         """What U does to a term on the mix, ``(N,)``."""

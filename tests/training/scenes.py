@@ -29,6 +29,7 @@ OBJECTIVE: dict[str, Any] = {
     "degraded_task": 1.0,
     "mixed_clean_task": 1.0,
     "alpha": 1.0,
+    "lambda_per": "pair",
     "mix_power": 1.0,
     "uncertainty": "none",
     "background": "ignore_unclaimed",

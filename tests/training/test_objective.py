@@ -176,6 +176,15 @@ def test_lambda_depends_on_seed_and_step_alone(head, batch):
     assert other(batch, 0).terms["mix_degraded"].item() != terms[0]
 
 
+def test_one_lambda_for_every_pair_or_for_the_whole_step(head, batch):
+    pairs, one = (objective(head, lambda_per=per)._share(3, batch.degraded) for per in ("pair", "step"))
+    assert len(set(pairs.tolist())) == 2
+    assert one.tolist() == [pairs[0].item()] * 2
+    assert objective(head, lambda_per="step")(batch, 3).terms != objective(head)(batch, 3).terms
+    with pytest.raises(ConfigError, match=r"objective\.lambda_per: 'image' is none of pair, step"):
+        objective(head, lambda_per="image")
+
+
 def test_background_modes_leave_out_more_and_more(head, batch):
     modes = ("all", "ignore_dropped", "ignore_unclaimed")
     losses = [objective(head, background=mode)(batch, 0).terms for mode in modes]
