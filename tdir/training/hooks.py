@@ -17,13 +17,21 @@ from tdir.evaluation import base_rows, recovered, vat_rows
 from tdir.metrics.detection import DetectionScores
 from tdir.pipeline import Pipeline
 from tdir.training.config import TrainConfig, build_data
-from tdir.training.loop import Trainer
+from tdir.training.loop import Hook, Trainer
 from tdir.training.objective import Losses
 
 log = logging.getLogger("tdir")
 
 
-class ScalarLog:
+def _keep_until(file: Path, step: int) -> None:
+    """Cut a file of JSON lines back to a step: a training that was broken off had come further than its checkpoint."""
+    if not file.exists():
+        return
+    kept = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    file.write_text("".join(line for line in kept if json.loads(line)["step"] <= step))
+
+
+class ScalarLog(Hook):
     """Losses and learning rate, to TensorBoard and as JSON lines.
 
     Args:
@@ -32,8 +40,12 @@ class ScalarLog:
     """
 
     def __init__(self, work_dir: Path, every: int = 10):
-        self.every, self.writer = every, SummaryWriter(str(work_dir / "tensorboard"))
-        self.file = work_dir / "losses.jsonl"
+        self.every, self.log_dir, self.file = every, work_dir / "tensorboard", work_dir / "losses.jsonl"
+
+    def before_train(self, trainer: Trainer) -> None:
+        """Forget what was written of steps that will be made again."""
+        _keep_until(self.file, trainer.step)
+        self.writer = SummaryWriter(str(self.log_dir), purge_step=trainer.step + 1)
 
     def after_train_iter(self, trainer: Trainer, losses: Losses) -> None:
         """Write the terms of a step."""
@@ -54,7 +66,7 @@ class ScalarLog:
         self.writer.close()
 
 
-class Validation:
+class Validation(Hook):
     """The four rows on the labelled set, and pictures before and after.
 
     Args:
@@ -70,6 +82,11 @@ class Validation:
         # A folder of its own: TensorBoard follows one event file in a folder.
         self.file, self.log_dir = work_dir / "validation.jsonl", work_dir / "tensorboard" / "validation"
         self._base: dict[str, DetectionScores] = {}
+
+    def before_train(self, trainer: Trainer) -> None:
+        """Forget what was written of steps that will be made again."""
+        ended = trainer.step == trainer.steps  # then the last step is validated anew
+        _keep_until(self.file, trainer.step - 1 if ended else trainer.step)
 
     def after_train_iter(self, trainer: Trainer, losses: Losses) -> None:
         """Validate when it is time."""

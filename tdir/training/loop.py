@@ -12,7 +12,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,14 +30,17 @@ log = logging.getLogger("tdir")
 _LOOKS_ON = ("val", "validate_every", "checkpoint_every", "pictures", "name")  # settings that no weight depends on
 
 
-class Hook(Protocol):
-    """Something that looks on; the names are mmengine's."""
+class Hook:
+    """Something that looks on, on the first process; the names are mmengine's, and each does nothing by itself."""
+
+    def before_train(self, trainer: Trainer) -> None:
+        """Called before the first step, of a resumed training too."""
 
     def after_train_iter(self, trainer: Trainer, losses: Losses) -> None:
-        """Called on the first process after every step."""
+        """Called after every step."""
 
     def after_train(self, trainer: Trainer) -> None:
-        """Called on the first process at the end, when the bundle is written."""
+        """Called at the end, when the bundle is written."""
 
 
 class Trainer:
@@ -91,6 +94,8 @@ class Trainer:
             TrainingError: if a loss or a gradient is not finite; the last checkpoint stays as it was.
         """
         first = distributed.is_first()
+        for hook in self.hooks if first else ():
+            hook.before_train(self)
         with tqdm(
             total=self.steps, initial=self.step, desc="train", unit="step", disable=None if first else True
         ) as bar:

@@ -22,7 +22,7 @@ from tdir.selftraining.labels import PseudoLabel, predictions_on_degraded
 from tdir.selftraining.teacher import Teacher
 from tdir.training.config import TrainConfig, build_data
 from tdir.training.contact_sheet import contact_sheet
-from tdir.training.loop import Trainer
+from tdir.training.loop import Hook, Trainer
 from tdir.training.objective import Losses
 from tdir.training.run import Taught, build_frozen, build_teacher, build_trainer, taught_by
 
@@ -162,7 +162,7 @@ def _risk_quantiles(config: TrainConfig, taught: Taught, head: Head) -> dict[flo
     return {share: risks.quantile(share).item() for share in QUANTILES}
 
 
-class _Clock:
+class _Clock(Hook):
     """A hook that notes when steps end."""
 
     def __init__(self) -> None:
@@ -170,9 +170,6 @@ class _Clock:
 
     def after_train_iter(self, trainer: Trainer, losses: Losses) -> None:
         self.ends.append(time.perf_counter())
-
-    def after_train(self, trainer: Trainer) -> None:
-        """Nothing is left to do."""
 
 
 def _seconds_a_step(config: TrainConfig, head: Head, taught: Taught, folder: Path, device: torch.device | str) -> float:

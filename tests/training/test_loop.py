@@ -10,7 +10,7 @@ from tdir.frozen import state_hash
 from tdir.training.batches import Batch, Batches
 from tdir.training.checkpoint import LAST, load_checkpoint
 from tdir.training.config import build_data
-from tdir.training.loop import Trainer
+from tdir.training.loop import Hook, Trainer
 from tdir.training.objective import Losses
 from tests.training.scenes import config, trainer
 
@@ -19,7 +19,7 @@ class Power(Exception):
     """The power fails."""
 
 
-class FailsAfter:
+class FailsAfter(Hook):
     """A hook that ends the training at a step."""
 
     def __init__(self, step: int):
@@ -28,8 +28,6 @@ class FailsAfter:
     def after_train_iter(self, trainer: Trainer, losses: Losses) -> None:
         if trainer.step == self.step:
             raise Power
-
-    def after_train(self, trainer: Trainer) -> None: ...
 
 
 class Poisons(FailsAfter):
@@ -40,7 +38,7 @@ class Poisons(FailsAfter):
             next(trainer.objective.parameters()).data.view(-1)[0] = torch.nan
 
 
-class Notes:
+class Notes(Hook):
     """A hook that notes the losses of every step."""
 
     def __init__(self) -> None:

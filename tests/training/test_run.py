@@ -118,6 +118,22 @@ def test_a_finished_training_resumes_to_the_same_bundle(root, tmp_path):
     assert state_hash(first.translator) == state_hash(second.translator)
 
 
+def test_what_is_written_of_steps_that_are_made_again_is_cut_off(root, tmp_path):
+    wanted = config(root, val=labelled(root), optim__steps=30, validate_every=10, checkpoint_every=10)
+    train(wanted, tmp_path)
+    state = load_checkpoint(tmp_path / LAST)
+    for name in ("losses.jsonl", "validation.jsonl"):  # as after a crash in the middle of a line of a later step
+        with (tmp_path / name).open("a") as file:
+            file.write(json.dumps({"step": 40}) + '\n{"step": 4')
+    torch.save({**state, "step": 20}, tmp_path / LAST)
+    train(wanted, tmp_path, resume=True)
+    for name in ("losses.jsonl", "validation.jsonl"):
+        assert [entry["step"] for entry in lines(tmp_path / name)] == [10, 20, 30], name
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss/total")] == [10, 20, 30]
+
+
 def test_the_clean_rows_need_an_image_before_the_degradation(root, tmp_path):
     train(config(root, val=labelled(root), optim__steps=1), tmp_path)
     (entry,) = lines(tmp_path / "validation.jsonl")
