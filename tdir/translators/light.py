@@ -142,7 +142,7 @@ class LightTransformation(nn.Module):
         mean, contrast = statistics(small)
         pivot, gain, offset, mix = self.maps(seen(small, mean, contrast)).float().split([3, 3, 3, 9], 1)
         pivot = pivot + F.interpolate(mean, pivot.shape[-2:], mode="area")
-        gain = MAX_LOG_GAIN * torch.tanh(gain / MAX_LOG_GAIN)
+        gain = MAX_LOG_GAIN * torch.tanh(gain)  # in units of the most, so that it moves faster than the other maps
         matrix = mix.unflatten(1, (3, 3)) + torch.diag_embed(gain.exp().movedim(1, -1)).movedim((-2, -1), (1, 2))
         shift = pivot + offset - (matrix * pivot[:, :, None]).sum(1)
         return torch.cat([matrix.flatten(1, 2), shift], 1)
