@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -11,17 +10,13 @@ from typing import Any
 import pytest
 
 from tdir.training.config import TrainConfig
+from tests.benchmarks.conftest import Programs
 from tests.training.scenes import settings, write_everything
 
 
 @pytest.fixture(scope="module")
-def program() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "several_seeds.py"
-    spec = importlib.util.spec_from_file_location("several_seeds", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def program(program_named: Programs) -> ModuleType:
+    return program_named("several_seeds")
 
 
 @pytest.fixture(scope="module")
