@@ -2,7 +2,7 @@
 
 _base_ = "vat_light_320.py"
 
-_dark = dict(type="low_light", gamma=(1.5, 5.0), shot=0.005, read=0.02)
+_dark = dict(type="low_light")
 
 restorer = dict(type="identity")
 head = dict(type="yolo", weights="yolov8n.pt")
