@@ -1,7 +1,8 @@
 """What each term of Algorithm 1 is worth: the default with one setting changed, under several seeds.
 
-    python benchmarks/ablation.py configs/aodnet_yolov8n_voc5_haze_strong.py --seeds 0 1 --steps 400 \
-        --work-dir work_dirs/ablation --out benchmarks/results/ablation_haze_strong
+    python benchmarks/ablation.py configs/aodnet_yolov8n_voc5_haze_strong.py --seeds 0 1 \
+        --cfg-options optim.steps=300 size=256 --work-dir work_dirs/ablation \
+        --out benchmarks/results/ablation_haze_strong
 
 A row is nothing but options that ``tools/train_vat.py CONFIG --cfg-options`` takes. Rows that are done are kept in the
 work dir: ``--only NAME ...`` divides the work between processes, a last call without it writes the table.
@@ -18,6 +19,7 @@ from typing import Any
 
 from several_seeds import spread, trained
 
+from tdir.cli.arguments import Options
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError
 from tdir.evaluation import vat_rows
@@ -109,9 +111,10 @@ def table(record: dict[str, Any]) -> str:
         own, default = (variants[key]["vat"]["map"]["values"] for key in (name, DEFAULT))
         change = "–" if name == DEFAULT else _signed(spread([a - b for a, b in zip(own, default)]))
         lines.append(f"| {name} | {options} | {_cell(found['vat'])} | {change} | {_cell(found['clean + vat'])} |")
-    seeds, options = ", ".join(map(str, record["seeds"])), record["options"]
+    seeds = ", ".join(map(str, record["seeds"]))
+    shared = "".join(f", {key}={value}" for key, value in record["options"].items())
     return "\n".join(lines) + (
-        f"\n\nmAP50-95, mean ± standard deviation over seeds {seeds}; {options}. Differences are the mean and the "
+        f"\n\nmAP50-95, mean ± standard deviation over seeds {seeds}{shared}. Differences are the mean and the "
         "deviation of those under the same seed.\n"
     )
 
@@ -133,15 +136,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--steps", type=int, default=400, help="of each training (default: 400)")
+    parser.add_argument(
+        "--cfg-options", nargs="+", action=Options, default={}, metavar="KEY=VALUE", help="what all rows share"
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="train and score these alone, and write no table")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--work-dir", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="the result's path without its suffix")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    options = {"optim.steps": args.steps}
-    result = measure(args.config, args.only or list(VARIANTS), args.seeds, options, args.work_dir, args.device)
+    names = args.only or list(VARIANTS)
+    result = measure(args.config, names, args.seeds, args.cfg_options, args.work_dir, args.device)
     if args.only:
         return
     record = {"command": portable_command(sys.argv), **result, "environment": environment()}
