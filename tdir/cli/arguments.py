@@ -49,6 +49,8 @@ def device(text: str) -> torch.device:
         found = torch.device(text)
     except RuntimeError as error:
         raise argparse.ArgumentTypeError(f"unknown device {text!r}: cpu, cuda, cuda:1 ...") from error
+    if found.type not in ("cpu", "cuda", "mps"):
+        raise argparse.ArgumentTypeError(f"{text!r}: tdir computes on cpu, cuda or mps")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise argparse.ArgumentTypeError(f"{text!r}: torch finds {torch.cuda.device_count()} CUDA GPUs here")
     return found

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from tdir import parts
-from tdir.cli.arguments import Options, natural
+from tdir.cli.arguments import Options, device, natural
 from tdir.data.classes import match_classes
 from tdir.errors import ConfigError, DataError
 from tdir.training import distributed
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the work dir")
     parser.add_argument("--amp", action="store_true", help="mixed precision: bf16 where the device has it, else fp16")
     parser.add_argument("--launcher", choices=distributed.LAUNCHERS, default="none", help="pytorch: under torchrun")
-    parser.add_argument("--device", help="default: a GPU where there is one; cpu, cuda:1")
+    parser.add_argument("--device", type=device, help="default: a GPU where there is one; cpu, cuda:1")
     parser.add_argument("--seed", type=natural, metavar="N", help="of weights, order and mixing")
     parser.add_argument(
         "--cfg-options", nargs="+", action=Options, metavar="KEY=VALUE", help="any setting, such as optim.lr=1e-4"

@@ -90,6 +90,8 @@ class Yolo(Head):
         self.model: Any = _open(file) if model is None and file else _build(str(model), file, names)
         self.weights_sha256 = state_hash(self.model) if file is None else weight_files.sha256(file)
         names = _names(self.model, self.weights_name)
+        if isinstance(classes, str):
+            raise ConfigError(f"classes is a list of names, got {classes!r}: give [{classes!r}]")
         self.classes = list(classes or names)
         for name in self.classes:
             if name not in names:

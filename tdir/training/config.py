@@ -12,11 +12,21 @@ from mmengine.config import Config
 from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet, find_root
 from tdir.errors import ConfigError
+from tdir.ranges import COUNT, NATURAL, SHARE, Range
 from tdir.registry import DATASETS, DEGRADATIONS, closest
 from tdir.training.objective import ObjectiveSettings
 from tdir.training.optim import OptimSettings
 
 Settings = TypeVar("Settings")
+_TEACHER = {
+    "score": SHARE,
+    "iou": SHARE,
+    "epsilon": SHARE,
+    "dims": Range(2, whole=True),
+    "neighbours": COUNT,
+    "batch_size": COUNT,
+}
+_WHOLE = {"size": COUNT, "checkpoint_every": COUNT, "validate_every": NATURAL, "seed": NATURAL, "pictures": NATURAL}
 _PARTS = ("restorer", "translator", "head")
 _TABLES = (*_PARTS, "degraded", "clean", "val", "teacher", "objective", "optim")
 
@@ -49,11 +59,8 @@ class TeacherSettings:
     cache_dir: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("score", "iou", "epsilon"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"teacher.{name} lies in [0, 1], got {getattr(self, name)}")
-        if self.batch_size < 1:
-            raise ConfigError(f"teacher.batch_size is at least 1, got {self.batch_size}")
+        for name, allowed in _TEACHER.items():
+            allowed.check(f"teacher.{name}", getattr(self, name))
 
 
 @dataclass
@@ -96,10 +103,10 @@ class TrainConfig:
     name: str = "vat"
 
     def __post_init__(self) -> None:
-        for name, least in (("size", 1), ("checkpoint_every", 1), ("validate_every", 0), ("seed", 0), ("pictures", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ConfigError(f"{name} is a whole number from {least}, got {value!r}")
+        for name, allowed in _WHOLE.items():
+            allowed.check(name, getattr(self, name))
+        if not isinstance(self.name, str) or self.name != Path(self.name).name:
+            raise ConfigError(f"name is that of the bundle, a file name without a folder, got {self.name!r}")
         if self.objective.uncertainty == "paper" and (self.teacher.oracle or not self.teacher.nuq):
             raise ConfigError("objective.uncertainty='paper' weighs by a risk of 0 without NUQ and with an oracle")
 

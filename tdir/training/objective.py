@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from tdir.data.images import PAD_VALUE
 from tdir.errors import ConfigError
 from tdir.heads.base import Background, Head
+from tdir.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from tdir.selftraining.umix import Mode, mix, mixing_weights, term_weight
 from tdir.structures import Detections
 from tdir.training.batches import Batch
@@ -58,10 +59,11 @@ class ObjectiveSettings:
             if getattr(self, name) not in get_args(kind):
                 raise ConfigError(f"objective.{name}: {getattr(self, name)!r} is none of {', '.join(get_args(kind))}")
         for name in ("cycle", "clean_task", "degraded_task", "mixed_clean_task", "mix_power", "eta"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"objective.{name} is not negative, got {getattr(self, name)}")
-        if not 0 <= self.clean_through_gate <= 1:
-            raise ConfigError(f"objective.clean_through_gate lies in [0, 1], got {self.clean_through_gate}")
+            NOT_NEGATIVE.check(f"objective.{name}", getattr(self, name))
+        SHARE.check("objective.clean_through_gate", self.clean_through_gate)
+        for name, allowed in (("alpha", POSITIVE), ("cycle_side", COUNT)):
+            if getattr(self, name) is not None:
+                allowed.check(f"objective.{name}", getattr(self, name))
 
 
 @dataclass

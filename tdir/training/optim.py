@@ -11,7 +11,17 @@ import torch
 from torch import nn
 
 from tdir.errors import ConfigError
+from tdir.ranges import COUNT, NATURAL, NOT_NEGATIVE, POSITIVE, SHARE, Range
 
+_RANGES = {
+    "batch_size": COUNT,
+    "lr": POSITIVE,
+    "weight_decay": NOT_NEGATIVE,
+    "warmup": NATURAL,
+    "last_lr": SHARE,
+    "clip": POSITIVE,
+    "ema": Range(0, 1, with_most=False),
+}
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -53,17 +63,13 @@ class OptimSettings:
             raise ConfigError(
                 f"give steps or epochs, and None for the other, got steps={self.steps}, epochs={self.epochs}"
             )
-        if (self.steps or self.epochs or 0) < 1:
-            raise ConfigError(f"a training has at least one step, got steps={self.steps}, epochs={self.epochs}")
+        length = "epochs" if self.steps is None else "steps"
+        for name, allowed in {length: COUNT, **_RANGES}.items():
+            allowed.check(f"optim.{name}", getattr(self, name))
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         if self.schedule not in ("cosine", "constant"):
             raise ConfigError(f"schedule must be 'cosine' or 'constant', got {self.schedule!r}")
-        if self.lr <= 0 or self.batch_size < 1 or not 0 <= self.ema < 1:
-            raise ConfigError(
-                f"lr must be positive, batch_size at least 1 and ema in [0, 1), got lr={self.lr}, "
-                f"batch_size={self.batch_size}, ema={self.ema}"
-            )
 
     def learning_rate(self, step: int, steps: int) -> float:
         """The learning rate of a step of a training of ``steps``."""

@@ -7,15 +7,20 @@ the air light: so the gain is exponential, and so the pivot is predicted with it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tdir.errors import ConfigError
+from tdir.ranges import COUNT, Range
 from tdir.registry import TRANSLATORS
 from tdir.structures import check_images
 from tdir.translators.base import Translator, check_pair, clamp_inward
 
 MAX_LOG_GAIN = 4.0  # a gain of 55; thicker haze leaves less than eight-bit quantisation can carry
+GROUPS = 4  # of channels, that share their normalisation
 CELL = 8  # pixels of the small copy that share their statistics
 LEAST_LIGHT = 1 / 255  # where the logarithmic view of the image starts
 LEAST_CONTRAST = 0.5 / 255  # what quantisation alone makes of a flat region
@@ -59,7 +64,7 @@ class Block(nn.Module):
     def __init__(self, dim: int):
         super().__init__()
         self.body = nn.Sequential(
-            nn.GroupNorm(4, dim),
+            nn.GroupNorm(GROUPS, dim),
             nn.Conv2d(dim, dim, 3, padding=1),
             nn.SiLU(),
             nn.Conv2d(dim, dim, 3, padding=1),
@@ -182,6 +187,13 @@ class LightGate(nn.Module):
         return torch.sigmoid(resized(self.body(both).float(), degraded))
 
 
+def _check_structure(side: int, dims: Sequence[int], gate_start: float) -> None:
+    COUNT.check("side", side)
+    Range(0, 1, with_least=False, with_most=False).check("gate_start", gate_start)
+    if not isinstance(dims, Sequence) or len(dims) != 3 or any(dim not in COUNT or dim % GROUPS for dim in dims):
+        raise ConfigError(f"dims are three numbers of channels, multiples of {GROUPS}, got {dims!r}")
+
+
 @TRANSLATORS.register_module(name="vat-light")
 class VaTLight(Translator):
     """The light translator: the same cost of thinking at any image size, a few operations a pixel to apply it.
@@ -190,10 +202,14 @@ class VaTLight(Translator):
         side: the longest side of the small copy, pixels.
         dims: channels of the small network at 1/2, 1/4 and 1/8 of that copy.
         gate_start: the share of the degraded image in the fusion before training, in (0, 1).
+
+    Raises:
+        ConfigError: if a setting is out of range.
     """
 
     def __init__(self, side: int = 128, dims: tuple[int, int, int] = (16, 24, 32), gate_start: float = 0.27):
         super().__init__()
+        _check_structure(side, dims, gate_start)
         self.settings = {"side": side, "dims": tuple(dims)}
         self.gate = LightGate(side, dims[0], gate_start)
         self.transformation = LightTransformation(side, tuple(dims))  # type: ignore[arg-type]

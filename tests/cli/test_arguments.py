@@ -62,3 +62,5 @@ def test_a_device_must_be_here() -> None:
         device("gpu")
     with pytest.raises(argparse.ArgumentTypeError, match=f"torch finds {torch.cuda.device_count()} CUDA GPUs"):
         device("cuda:99")
+    with pytest.raises(argparse.ArgumentTypeError, match="'meta': tdir computes on cpu, cuda or mps"):
+        device("meta")

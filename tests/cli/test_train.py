@@ -11,7 +11,7 @@ from tdir.cli import main
 from tdir.cli.train import _mixed_precision
 
 CONFIG = """
-restorer = dict(type="aodnet")
+restorer = dict(type="aodnet", weights="dehazer.pth")
 translator = dict(type="vat-light", side=32)
 head = dict(type="yolo", weights="detector.pt")
 degraded = dict(type="voc", root={root!r}, split="test", degradation=dict(type="haze", light=0.75))
@@ -27,6 +27,7 @@ pictures = 1
 def config(tmp_path: Path, voc: Path, detector: Path) -> Path:
     path = tmp_path / "tiny_voc.py"
     path.write_text(CONFIG.format(root=str(voc)))
+    torch.save(tdir.restorer("aodnet").state_dict(), detector.parent / "dehazer.pth")
     return path
 
 

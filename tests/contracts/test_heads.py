@@ -233,6 +233,10 @@ class TestClasses:
             torch.testing.assert_close(some.scores[some.labels == label], theirs)
             assert len(theirs)
 
+    def test_one_name_is_no_list_of_names(self, name: str) -> None:
+        with pytest.raises(ConfigError, match=rf"classes is a list of names, got '{CLASSES[name][0]}'"):
+            HEADS.build({"type": name, **BUILD[name][0], "classes": CLASSES[name][0]})
+
     def test_a_wrong_name_is_answered_with_the_nearest(self, name: str) -> None:
         wrong = CLASSES[name][0] + "x"
         with pytest.raises(ConfigError, match=f"no class '{wrong}'.*'{CLASSES[name][0]}'"):

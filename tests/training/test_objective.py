@@ -271,8 +271,3 @@ def test_a_batch_without_any_label_can_be_trained_on(head, batch, cycle):
     assert losses.terms["clean"] == losses.terms["mix_degraded"] == losses.terms["mix_clean"] == 0
     found = gradients(built, empty)
     assert any(value.abs().sum() > 0 for value in found.values()) is bool(cycle)
-
-
-def test_a_wrong_alpha_is_named(head, batch):
-    with pytest.raises(ConfigError, match="alpha must be a positive number, got -1"):
-        objective(head, alpha=-1.0)(batch, 0)

@@ -169,6 +169,11 @@ def test_an_unreadable_image_costs_a_picture_and_not_the_bundle(tmp_path):
     assert bundle.exists() and len(pipeline.predict([root / "clean" / "00.png"])) == 1
 
 
+def test_a_restorer_without_weights_is_refused_before_any_work(root, tmp_path):
+    with pytest.raises(ConfigError, match="'aodnet' has no weights.*--restorer aodnet:FILE"):
+        train(config(root, restorer={"type": "aodnet"}), tmp_path)
+
+
 def test_a_used_work_dir_is_resumed_or_refused(trained, root):
     with pytest.raises(ConfigError, match="is a training already: add --resume"):
         train(config(root), trained[1])
