@@ -11,4 +11,6 @@ head = dict(type="yolo", weights="yolov8n.pt", classes=_classes)
 degraded = dict(type="voc", root="voc5", split="train", degradation=_dark)
 clean = dict(type="voc", root="voc5", split="train")
 val = dict(type="voc", root="voc5", split="test", classes=_classes, degradation=_dark)
+# As in sci_yolov8n_voc5_dark.py.
+objective = dict(alpha=None)
 name = "sci_yolov8n_dark_noisy"
