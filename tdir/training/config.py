@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from mmengine.config import Config
 
+from tdir import parts
 from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet, find_root
 from tdir.errors import ConfigError
@@ -110,8 +111,8 @@ class TrainConfig:
         Raises:
             ConfigError: on an unknown or a missing name, with the nearest right ones.
         """
-        named = {name: {"type": part} for name, part in values.items() if name in _PARTS and isinstance(part, str)}
-        values = {**values, **named}
+        texts = {name: part for name, part in values.items() if name in _PARTS and isinstance(part, str)}
+        values = {**values, **{name: parts.named(name, text) for name, text in texts.items()}}
         if isinstance(values.get("translator", {}), Mapping):
             values["translator"] = {"type": "vat-light", **values.get("translator", {})}
         return _checked(cls, values, "config")
@@ -148,17 +149,16 @@ class TrainConfig:
 
         Args:
             restorer: ``name`` or ``name:weights``.
-            head: a weight file of ultralytics.
+            head: ``name:weights``, or a weight file of ultralytics.
             degraded: a folder of unlabelled degraded images.
             clean: a folder of unlabelled clean images.
             val: a labelled set, Pascal VOC (with a test split) or YOLO layout.
             classes: the classes of interest.
             options: as for ``from_file``.
         """
-        name, _, weights = restorer.partition(":")
         values: dict[str, Any] = {
-            "restorer": {"type": name, **({"weights": weights} if weights else {})},
-            "head": {"type": "yolo", "weights": head, **({"classes": list(classes)} if classes else {})},
+            "restorer": parts.named("restorer", restorer),
+            "head": {**parts.named("head", head), **({"classes": list(classes)} if classes else {})},
             "degraded": {"type": "folder", "root": degraded},
             "clean": {"type": "folder", "root": clean},
         }
