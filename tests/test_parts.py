@@ -95,7 +95,7 @@ def test_a_wrong_config_is_answered_with_the_fix(config: Any, said: str) -> None
 def test_what_is_available() -> None:
     names = tdir.available()
     assert list(names) == ["restorer", "translator", "head", "bundle"]
-    assert {"identity", "aodnet", "sci", "rave", "zerodce", "gcanet", "dcp"} <= set(names["restorer"])
+    assert {"identity", "aodnet", "sci", "rave", "zerodce", "gcanet", "dcp", "module"} <= set(names["restorer"])
     assert {"vat-light", "vat-8", "vat-48"} <= set(names["translator"])
     assert "yolo" in names["head"]
 

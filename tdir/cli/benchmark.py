@@ -42,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
     system = parser.add_argument_group("what is scored: a bundle, or a restorer and a head")
     system.add_argument("--pipeline", metavar="BUNDLE", help="a .tdir file, or the name of one that comes with tdir")
-    system.add_argument("--restorer", metavar="NAME[:WEIGHTS]", help="'tdir list' prints the names")
+    system.add_argument(
+        "--restorer",
+        metavar="NAME[:WEIGHTS]",
+        help="'tdir list' prints the names; with a bundle, only where its restorer is code",
+    )
     system.add_argument("--head", metavar="[NAME:]WEIGHTS", help=f"{HEAD}; default with a bundle: its own")
     data = parser.add_argument_group("what it is scored on")
     data.add_argument("--data", required=True, metavar="ROOT", help="a folder in Pascal VOC or YOLO layout")
@@ -100,13 +104,9 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
                 "say what to score: --pipeline BUNDLE, or both --restorer NAME[:WEIGHTS] and --head [NAME:]WEIGHTS"
             )
         return Pipeline(tdir.restorer(args.restorer), None, tdir.head(args.head), args.size or DEFAULT_SIZE)
-    if args.restorer is not None:
-        raise ConfigError(
-            f"--pipeline {args.pipeline} brings its restorer, got --restorer {args.restorer} too: leave one"
-        )
     # A head given by name knows all of its classes: the set may label others than the translator was trained on.
     head = None if args.head is None else tdir.head(args.head)
-    pipeline = tdir.load(args.pipeline, head=head)
+    pipeline = tdir.load(args.pipeline, head=head, restorer=args.restorer)
     pipeline.size = args.size or pipeline.size
     return pipeline
 

@@ -25,9 +25,11 @@ class Restorer(Frozen):
         title: the name that its paper gives it, for messages.
         weights_name: the name or path that the weights were asked for by; ``None`` without weights.
         weights_sha256: of the weight file; ``None`` without weights.
+        is_code: whether its weights are a program of the user's, which a bundle refers to and never holds.
     """
 
     title: str = ""
+    is_code: bool = False
     weights_name: str | None = None
     weights_sha256: str | None = None
 

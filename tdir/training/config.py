@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -103,6 +104,13 @@ class TrainConfig:
                 raise ConfigError(f"{name} is a whole number from {least}, got {value!r}")
         if self.objective.uncertainty == "paper" and (self.teacher.oracle or not self.teacher.nuq):
             raise ConfigError("objective.uncertainty='paper' weighs by a risk of 0 without NUQ and with an oracle")
+        try:
+            json.dumps(self.record())
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"a config is kept in checkpoints and bundles ({error}): write plain values into it; save a restorer "
+                "that is an nn.Module with torch.jit.save and name it, dict(type='module', weights='net.ts')"
+            ) from error
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
