@@ -166,8 +166,8 @@ class Pipeline(nn.Module):
     def save(self, path: PathLike, include_head: bool = False, trained: Mapping[str, Any] | None = None) -> None:
         """Write the pipeline as one file, a bundle, that :func:`load` opens anywhere.
 
-        The weights of restorer and translator are inside. The head's are referred to by name and sha256. Of paths in
-        the settings only the base name is kept.
+        The weights of restorer and translator are inside. The head's are referred to by name and sha256, and so is a
+        restorer that is code. Of paths in the settings only the base name is kept.
 
         Args:
             path: conventionally ends in ``.tdir``.
