@@ -13,11 +13,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from tdir.errors import ConfigError
+from tdir.ranges import COUNT, POSITIVE, SHARE, Range
 from tdir.registry import RESTORERS
 from tdir.restorers.base import Restorer, refuse_weights
 
 _LUMA = (0.299, 0.587, 0.114)
 _LEAST_LIGHT = 1 / 255
+_RANGES = {
+    "patch": COUNT,
+    "omega": SHARE,
+    "least_transmission": Range(0, 1, with_least=False),
+    "radius": COUNT,
+    "epsilon": POSITIVE,
+}
 
 
 @RESTORERS.register_module(name="dcp")
@@ -53,13 +61,12 @@ class DCP(Restorer):
     ) -> None:
         super().__init__()
         refuse_weights("dcp", weights)
-        _check("patch", patch, patch >= 1 and patch % 2 == 1, "odd, at least 1")
-        _check("omega", omega, 0 <= omega <= 1, "in [0, 1]")
-        _check("least_transmission", least_transmission, 0 < least_transmission <= 1, "in (0, 1]")
-        _check("radius", radius, radius >= 1, "at least 1")
-        _check("epsilon", epsilon, epsilon > 0, "above 0")
         self.patch, self.omega, self.least_transmission = patch, omega, least_transmission
         self.radius, self.epsilon = radius, epsilon
+        for name, allowed in _RANGES.items():
+            allowed.check(f"restorer 'dcp': {name}", getattr(self, name))
+        if patch % 2 == 0:
+            raise ConfigError(f"restorer 'dcp': patch is odd, so that a pixel is its middle, got {patch}")
         self.freeze()
 
     def restore(self, images: Tensor) -> Tensor:
@@ -108,8 +115,3 @@ def _box(maps: Tensor, radius: int) -> Tensor:
     side = 2 * radius + 1
     rows = functional.avg_pool2d(maps, (1, side), 1, (0, radius), count_include_pad=False)
     return functional.avg_pool2d(rows, (side, 1), 1, (radius, 0), count_include_pad=False)
-
-
-def _check(name: str, value: float, fine: bool, rule: str) -> None:
-    if not fine:
-        raise ConfigError(f"restorer 'dcp': {name} is {rule}, got {value}")

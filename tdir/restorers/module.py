@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from tdir import weights as weight_files
 from tdir.errors import ConfigError, ShapeError, WeightsError
+from tdir.ranges import COUNT
 from tdir.registry import RESTORERS
 from tdir.restorers._padding import to_multiple
 from tdir.restorers.base import Restorer
@@ -39,8 +40,7 @@ class Module(Restorer):
         if (weights is None) == (module is None):
             given = "neither" if weights is None else "both"
             raise ConfigError(f"restorer 'module' takes weights='net.ts', a TorchScript file, or module=, got {given}")
-        if not isinstance(multiple, int) or isinstance(multiple, bool) or multiple < 1:
-            raise ConfigError(f"multiple is a whole number of pixels from 1, got {multiple!r}")
+        COUNT.check("multiple", multiple)
         self.multiple = multiple
         if weights is not None:
             path = weight_files.find(weights)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tdir.errors import ConfigError
+from tdir.ranges import COUNT
 from tdir.registry import RESTORERS
 from tdir.restorers._padding import bordered
 from tdir.restorers.base import Restorer, load_published
@@ -85,8 +85,8 @@ class RAVE(Restorer):
 
     def __init__(self, weights: str | Path | None = None, side: int | None = 2048) -> None:
         super().__init__()
-        if side is not None and (not isinstance(side, int) or isinstance(side, bool) or side < 1):
-            raise ConfigError(f"side is the longest side in pixels, a whole number from 1, or None, got {side!r}")
+        if side is not None:
+            COUNT.check("side", side)
         self.side = side
         # The names of the layers are those of the files.
         self.cond1 = nn.Conv2d(3, 32, 3)

@@ -91,12 +91,12 @@ def test_a_guided_filter_smooths_noise_and_keeps_the_edges_of_its_guide() -> Non
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"patch": 4}, "patch is odd, at least 1, got 4"),
-        ({"patch": 0}, "patch is odd, at least 1, got 0"),
-        ({"omega": 1.5}, r"omega is in \[0, 1\], got 1.5"),
-        ({"least_transmission": 0}, r"least_transmission is in \(0, 1\], got 0"),
-        ({"radius": 0}, "radius is at least 1, got 0"),
-        ({"epsilon": 0.0}, "epsilon is above 0, got 0.0"),
+        ({"patch": 4}, "patch is odd, so that a pixel is its middle, got 4"),
+        ({"patch": 0}, "patch is a whole number from 1, got 0"),
+        ({"omega": 1.5}, r"omega is a number in \[0, 1\], got 1.5"),
+        ({"least_transmission": 0}, r"least_transmission is a number in \(0, 1\], got 0"),
+        ({"radius": 0}, "radius is a whole number from 1, got 0"),
+        ({"epsilon": 0.0}, "epsilon is a number above 0, got 0.0"),
         ({"weights": "haze.pth"}, "'dcp' has no weights, got 'haze.pth'"),
     ],
 )

@@ -86,8 +86,8 @@ def test_what_gives_no_images_of_that_shape_is_named(module: nn.Module, said: st
         ({}, "takes weights='net.ts', a TorchScript file, or module=, got neither"),
         ({"weights": "net.ts", "module": nn.Identity()}, "got both"),
         ({"module": "net.ts"}, "takes an nn.Module, got 'net.ts': a TorchScript file is weights='net.ts'"),
-        ({"module": nn.Identity(), "multiple": 0}, "multiple is a whole number of pixels from 1, got 0"),
-        ({"module": nn.Identity(), "multiple": 2.0}, "multiple is a whole number of pixels from 1, got 2.0"),
+        ({"module": nn.Identity(), "multiple": 0}, "multiple is a whole number from 1, got 0"),
+        ({"module": nn.Identity(), "multiple": 2.0}, "multiple is a whole number from 1, got 2.0"),
     ],
 )
 def test_a_wrong_setting_is_named(settings: dict[str, Any], said: str) -> None:

@@ -79,7 +79,7 @@ def test_a_large_image_is_reduced_for_the_estimate_alone() -> None:
 
 @pytest.mark.parametrize("side", [0, -5, 0.5, "2048", True])
 def test_a_wrong_side_is_named(side: object) -> None:
-    with pytest.raises(ConfigError, match=f"a whole number from 1, or None, got {side!r}"):
+    with pytest.raises(ConfigError, match=f"side is a whole number from 1, got {side!r}"):
         RAVE(side=side)  # type: ignore[arg-type]
 
 
