@@ -14,7 +14,8 @@ from tdir import weights as weight_files
 from tdir.bundle import Bundle
 from tdir.errors import ConfigError, TdirError, WeightsError
 from tdir.heads.base import Head
-from tdir.parts import PathLike, build_registered
+from tdir.parts import PathLike, build_part, build_registered
+from tdir.registry import RESTORERS
 from tdir.restorers.base import Restorer
 from tdir.translators.base import Translator
 
@@ -23,6 +24,8 @@ def pack(
     parts: Mapping[str, Any], config: Mapping[str, Any], trained: Mapping[str, Any], include_head: bool = False
 ) -> Bundle:
     """A bundle of the weights of restorer and translator, which refers to the head or, on request, holds it.
+
+    A restorer that is code is referred to, and never inside.
 
     Args:
         parts: "restorer", "translator" (may be ``None``) and "head".
@@ -35,31 +38,57 @@ def pack(
     """
     restorer, translator, head = parts["restorer"], parts["translator"], parts["head"]
     described = {**config["head"], **_architecture(head)} if include_head else config["head"]
+    own = _portable(config["restorer"], keep_weights=False)
     portable = {
-        "restorer": _portable(config["restorer"], keep_weights=False),
+        "restorer": {"type": own["type"]} if restorer.is_code else own,
         "translator": None if translator is None else _portable(config["translator"], keep_weights=False),
         "head": _portable(described, keep_weights=not include_head),
         "size": config["size"],
     }
     weights = {"restorer": _weights_of(restorer), "head": _weights_of(head)}
     bundle = Bundle(portable, list(head.classes), weights, {"tdir": __version__}, dict(trained))
-    inside: dict[str, nn.Module | None] = {"restorer": restorer, "translator": translator}
+    inside: dict[str, nn.Module | None] = {"restorer": None if restorer.is_code else restorer, "translator": translator}
     for kind, part in {**inside, "head": head if include_head else None}.items():
         if part is not None:
             bundle.add(kind, part)
     return bundle
 
 
-def unpack_body(bundle: Bundle, file: Path) -> tuple[Restorer, Translator | None]:
-    """The restorer and the translator in a bundle; ``file`` is for messages.
+def unpack_body(
+    bundle: Bundle, file: Path, given: PathLike | Restorer | None = None
+) -> tuple[Restorer, Translator | None]:
+    """The restorer and the translator of a bundle.
+
+    Args:
+        bundle: as read.
+        file: for messages.
+        given: the restorer of a bundle whose restorer is code.
 
     Raises:
-        WeightsError: if a part cannot be built, or its tensors do not fit.
-        ConfigError: if a part or a setting is unknown here.
+        WeightsError: if a part cannot be built, its tensors do not fit, or the restorer is code and is not given.
+        ConfigError: if a part or a setting is unknown here, or a restorer is given to a bundle that brings its own.
     """
-    restorer = _rebuilt("restorer", bundle, file)
-    restorer.weights_name, restorer.weights_sha256 = _recorded(bundle, "restorer")
+    restorer = _restorer(bundle, file, given)
     return restorer, None if bundle.config["translator"] is None else _rebuilt("translator", bundle, file)
+
+
+def _restorer(bundle: Bundle, file: Path, given: PathLike | Restorer | None) -> Restorer:
+    kind = bundle.config["restorer"]["type"]
+    is_code = getattr(RESTORERS.get(kind), "is_code", False)
+    name, digest = _recorded(bundle, "restorer")
+    if not is_code and given is not None:
+        raise ConfigError(f"bundle {file} brings its restorer, {kind!r}, got another too: leave it out")
+    if is_code and given is None:
+        which = "an nn.Module" if name is None else f"{name!r} of sha256 {digest}"
+        raise WeightsError(
+            f"the restorer of bundle {file} is code, {which}, which a bundle never opens: where you trust it, pass "
+            f"restorer='module:{name or 'net.ts'}', or a restorer as it is"
+        )
+    if given is not None:
+        return given if isinstance(given, Restorer) else build_part("restorer", os.fspath(given))
+    restorer: Restorer = _rebuilt("restorer", bundle, file)
+    restorer.weights_name, restorer.weights_sha256 = name, digest
+    return restorer
 
 
 def _rebuilt(kind: str, bundle: Bundle, file: Path) -> Any:

@@ -25,7 +25,7 @@ def restorer(name: str, weights: PathLike | None = None, **settings: Any) -> Res
     """A frozen restorer.
 
     Args:
-        name: one of ``tdir.available()["restorer"]``.
+        name: one of ``tdir.available()["restorer"]``, or with its weights, "aodnet:dehazer.pth".
         weights: the published file, as a path or a name that ``tdir.weights.find`` finds.
         settings: of that restorer.
 
@@ -33,7 +33,7 @@ def restorer(name: str, weights: PathLike | None = None, **settings: Any) -> Res
         ConfigError: if the name or a setting is unknown.
         WeightsError: if the file is missing, damaged, of another model, or wants to run code.
     """
-    return build_registered("restorer", {"type": name, **_with_weights(settings, weights)})
+    return build_registered("restorer", {**_named("restorer", name, weights), **settings})
 
 
 def translator(name: str, weights: PathLike | None = None, **settings: Any) -> Translator:
@@ -59,7 +59,8 @@ def head(name: PathLike, weights: PathLike | None = None, **settings: Any) -> He
     """A frozen head.
 
     Args:
-        name: one of ``tdir.available()["head"]``, or a file ending in ``.pt``, which is a YOLO with these weights.
+        name: one of ``tdir.available()["head"]``, or with its weights, "retinanet:fpn.pth", or a file ending in
+            ``.pt``, which is a YOLO with these weights.
         weights: a path, or a name that ``tdir.weights.find`` finds.
         settings: of that head, such as ``classes=["person", "car"]``.
 
@@ -67,23 +68,25 @@ def head(name: PathLike, weights: PathLike | None = None, **settings: Any) -> He
         ConfigError: if the name, a class or a setting is unknown, or a package that the head needs is not installed.
         WeightsError: if the file is missing, damaged, of another model, or wants to run code.
     """
-    if os.fspath(name).endswith(".pt"):
-        if weights is not None:
-            raise ConfigError(
-                f"head {os.fspath(name)!r} is a weight file already, got weights={os.fspath(weights)!r} too"
-            )
-        name, weights = "yolo", name
-    return build_registered("head", {"type": os.fspath(name), **_with_weights(settings, weights)})
+    return build_registered("head", {**_named("head", name, weights), **settings})
+
+
+def named(kind: str, text: PathLike) -> dict[str, str]:
+    """The config that ``NAME[:WEIGHTS]`` stands for; a ``.pt`` alone, where a head is wanted, is a YOLO's weights."""
+    name, _, weights = os.fspath(text).partition(":")
+    if kind == "head" and os.fspath(text).endswith(".pt") and name not in HEADS.names():
+        return {"type": "yolo", "weights": os.fspath(text)}
+    return {"type": name, **({"weights": weights} if weights else {})}
 
 
 def build_part(kind: str, config: Any) -> Any:
-    """A part from ``{"type": name, **settings}``, or from a name alone.
+    """A part from ``{"type": name, **settings}``, or from ``NAME[:WEIGHTS]``.
 
     Raises:
         ConfigError: if the config is neither, or as the factory of that kind does.
     """
     if isinstance(config, str):
-        config = {"type": config}
+        config = named(kind, config)
     if not isinstance(config, Mapping) or "type" not in config:
         raise ConfigError(f"a {kind} is a name or {{'type': name, ...}}, got {config!r}")
     settings = {key: value for key, value in config.items() if key != "type"}
@@ -123,9 +126,16 @@ def build_registered(kind: str, config: dict[str, Any]) -> Any:
     return part
 
 
-def _with_weights(settings: dict[str, Any], weights: PathLike | None) -> dict[str, Any]:
-    """The settings with weights only if there are some: not every part takes them."""
-    return settings if weights is None else {"weights": os.fspath(weights), **settings}
+def _named(kind: str, name: PathLike, weights: PathLike | None) -> dict[str, str]:
+    """The config of a name and weights, with weights only if there are some: not every part takes them."""
+    config = named(kind, name)
+    if weights is None:
+        return config
+    if "weights" in config:
+        raise ConfigError(
+            f"{kind} {os.fspath(name)!r} names its weights already, got weights={os.fspath(weights)!r} too"
+        )
+    return {**config, "weights": os.fspath(weights)}
 
 
 def _start_from(part: nn.Module, weights: PathLike) -> None:

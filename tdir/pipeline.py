@@ -166,8 +166,8 @@ class Pipeline(nn.Module):
     def save(self, path: PathLike, include_head: bool = False, trained: Mapping[str, Any] | None = None) -> None:
         """Write the pipeline as one file, a bundle, that :func:`load` opens anywhere.
 
-        The weights of restorer and translator are inside. The head's are referred to by name and sha256. Of paths in
-        the settings only the base name is kept.
+        The weights of restorer and translator are inside. The head's are referred to by name and sha256, and so is a
+        restorer that is code. Of paths in the settings only the base name is kept.
 
         Args:
             path: conventionally ends in ``.tdir``.
@@ -212,7 +212,12 @@ def build(config: Mapping[str, Any]) -> Pipeline:
     )
 
 
-def load(path: PathLike, head: PathLike | Head | None = None, device: torch.device | str = "cpu") -> Pipeline:
+def load(
+    path: PathLike,
+    head: PathLike | Head | None = None,
+    device: torch.device | str = "cpu",
+    restorer: PathLike | Restorer | None = None,
+) -> Pipeline:
     """A pipeline from a bundle. Nothing in the file is run; a part that is not registered is refused.
 
     Args:
@@ -220,14 +225,16 @@ def load(path: PathLike, head: PathLike | Head | None = None, device: torch.devi
         head: ``None`` finds the weights that the bundle names, and they must be the same ones; a name or path such as
             "yolov8n.pt" takes another, with the classes that the bundle's head was restricted to; or a head as it is.
         device: where to put the pipeline.
+        restorer: for a bundle whose restorer is code, which is not inside: "module:net.ts", or a restorer as it is.
 
     Raises:
-        WeightsError: if the file is missing, damaged or no bundle, or the head's weights are not found or are others.
-        ConfigError: if a part or a setting is unknown here.
+        WeightsError: if the file is missing, damaged or no bundle, or the head's weights are not found or are others,
+            or the restorer is code and is not given.
+        ConfigError: if a part or a setting is unknown here, or a restorer is given to a bundle that brings its own.
     """
     file = bundles.find(path)
     bundle = bundles.read(file)
-    restorer, translator = packing.unpack_body(bundle, file)
+    restorer, translator = packing.unpack_body(bundle, file, restorer)
     if head is None:
         head = packing.unpack_head(bundle, file)
     elif not isinstance(head, Head):

@@ -12,6 +12,7 @@ import tdir
 from tdir.errors import ConfigError
 from tdir.frozen import state_hash
 from tdir.heads.yolo import Yolo
+from tdir.parts import named
 
 
 def test_a_config_and_a_line_build_the_same() -> None:
@@ -42,8 +43,35 @@ def test_names_alone_are_enough(tmp_path: Path) -> None:
     assert built.size is None
     assert built.config["head"] == {"type": "yolo", "weights": weights}
     assert tdir.build(built.config).config == built.config
-    with pytest.raises(ConfigError, match="is a weight file already, got weights='other.pt' too"):
+    with pytest.raises(ConfigError, match="names its weights already, got weights='other.pt' too"):
         tdir.head(weights, weights="other.pt")
+
+
+def test_a_name_brings_its_weights(tmp_path: Path) -> None:
+    torch.save(tdir.restorer("aodnet").state_dict(), tmp_path / "dehazer.pth")
+    weights = str(tmp_path / "dehazer.pth")
+    by_name = tdir.restorer(f"aodnet:{weights}", padding="zeros")
+    assert by_name.config == {"type": "aodnet", "weights": weights, "padding": "zeros"}
+    built = tdir.build({"restorer": f"aodnet:{weights}", "head": {"type": "yolo", "model": "yolov8n.yaml"}})
+    assert built.config["restorer"] == {"type": "aodnet", "weights": weights}
+    with pytest.raises(ConfigError, match="'aodnet:dehazer.pth' names its weights already"):
+        tdir.restorer("aodnet:dehazer.pth", weights)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "config"),
+    [
+        ("restorer", "sci", {"type": "sci"}),
+        ("restorer", "aodnet:", {"type": "aodnet"}),
+        ("restorer", "aodnet:C:\\weights\\net.pth", {"type": "aodnet", "weights": "C:\\weights\\net.pth"}),
+        ("head", "yolo", {"type": "yolo"}),
+        ("head", "yolo:best.pt", {"type": "yolo", "weights": "best.pt"}),
+        ("head", "best.pt", {"type": "yolo", "weights": "best.pt"}),
+        ("head", "C:\\weights\\best.pt", {"type": "yolo", "weights": "C:\\weights\\best.pt"}),
+    ],
+)
+def test_name_and_weights_in_one_word(kind: str, text: str, config: dict[str, str]) -> None:
+    assert named(kind, text) == config
 
 
 @pytest.mark.parametrize(
@@ -67,7 +95,7 @@ def test_a_wrong_config_is_answered_with_the_fix(config: Any, said: str) -> None
 def test_what_is_available() -> None:
     names = tdir.available()
     assert list(names) == ["restorer", "translator", "head", "bundle"]
-    assert {"identity", "aodnet", "sci"} <= set(names["restorer"])
+    assert {"identity", "aodnet", "sci", "rave", "zerodce", "gcanet", "dcp", "module"} <= set(names["restorer"])
     assert {"vat-light", "vat-8", "vat-48"} <= set(names["translator"])
     assert "yolo" in names["head"]
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import DictAction
+
+from tdir.parts import named
+
+HEAD = "such as yolov8n.pt or retinanet:fpn.pth"
+"""What ``--head`` takes, in words."""
 
 
 class Options(DictAction):
@@ -27,6 +33,12 @@ class Options(DictAction):
             if any(pair.count(left) != pair.count(right) for left, right in ("()", "[]")):
                 parser.error(f"argument {option_string}: a bracket is not closed in {pair!r}")
         super().__call__(parser, namespace, values, option_string)
+
+
+def pair_name(restorer: str, head: str) -> str:
+    """A name for results of a restorer and a head, as given on the command line."""
+    config = named("head", head)
+    return f"{named('restorer', restorer)['type']}_{Path(config.get('weights', config['type'])).stem}"
 
 
 def positive(text: str) -> int:

@@ -21,7 +21,7 @@ import numpy as np
 import tdir
 from tdir import bundle as bundles
 from tdir import weights as weight_files
-from tdir.cli.arguments import Options, add_compute_arguments, natural, positive
+from tdir.cli.arguments import HEAD, Options, add_compute_arguments, natural, pair_name, positive
 from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
@@ -42,8 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
     system = parser.add_argument_group("what is scored: a bundle, or a restorer and a head")
     system.add_argument("--pipeline", metavar="BUNDLE", help="a .tdir file, or the name of one that comes with tdir")
-    system.add_argument("--restorer", metavar="NAME[:WEIGHTS]", help="'tdir list' prints the names")
-    system.add_argument("--head", metavar="WEIGHTS", help="such as yolov8n.pt; default with a bundle: its own")
+    system.add_argument(
+        "--restorer",
+        metavar="NAME[:WEIGHTS]",
+        help="'tdir list' prints the names; with a bundle, only where its restorer is code",
+    )
+    system.add_argument("--head", metavar="[NAME:]WEIGHTS", help=f"{HEAD}; default with a bundle: its own")
     data = parser.add_argument_group("what it is scored on")
     data.add_argument("--data", required=True, metavar="ROOT", help="a folder in Pascal VOC or YOLO layout")
     data.add_argument("--split", metavar="NAME", help="default: test, or what comes nearest")
@@ -97,17 +101,12 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
     if args.pipeline is None:
         if args.restorer is None or args.head is None:
             raise ConfigError(
-                "say what to score: --pipeline BUNDLE, or both --restorer NAME[:WEIGHTS] and --head WEIGHTS"
+                "say what to score: --pipeline BUNDLE, or both --restorer NAME[:WEIGHTS] and --head [NAME:]WEIGHTS"
             )
-        name, _, weights = args.restorer.partition(":")
-        restorer = tdir.restorer(name, weights or None)
-        return Pipeline(restorer, None, tdir.head(args.head), args.size or DEFAULT_SIZE)
-    if args.restorer is not None:
-        raise ConfigError(
-            f"--pipeline {args.pipeline} brings its restorer, got --restorer {args.restorer} too: leave one"
-        )
+        return Pipeline(tdir.restorer(args.restorer), None, tdir.head(args.head), args.size or DEFAULT_SIZE)
     # A head given by name knows all of its classes: the set may label others than the translator was trained on.
-    pipeline = tdir.load(args.pipeline, head=None if args.head is None else tdir.head(args.head))
+    head = None if args.head is None else tdir.head(args.head)
+    pipeline = tdir.load(args.pipeline, head=head, restorer=args.restorer)
     pipeline.size = args.size or pipeline.size
     return pipeline
 
@@ -137,7 +136,7 @@ def _reader(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _name(args: argparse.Namespace) -> str:
-    system = Path(args.pipeline).stem if args.pipeline else f"{args.restorer.partition(':')[0]}_{Path(args.head).stem}"
+    system = Path(args.pipeline).stem if args.pipeline else pair_name(args.restorer, args.head)
     data = Path(args.data).resolve().name
     return "_".join(filter(None, ["benchmark", system, data, args.degradation]))
 

@@ -21,7 +21,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 import tdir
-from tdir.cli.arguments import add_compute_arguments
+from tdir.cli.arguments import HEAD, add_compute_arguments
 from tdir.data.images import SUFFIXES, Pixels, list_images, read_image
 from tdir.errors import ConfigError, DataError
 from tdir.pipeline import Pipeline
@@ -46,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pipeline", required=True, metavar="BUNDLE", help="a .tdir file, or the name of a shipped one"
     )
-    parser.add_argument("--head", metavar="WEIGHTS", help="such as yolov8n.pt; default: the bundle's own")
+    parser.add_argument("--head", metavar="[NAME:]WEIGHTS", help=f"{HEAD}; default: the bundle's own")
+    parser.add_argument("--restorer", metavar="NAME[:WEIGHTS]", help="only for a bundle whose restorer is code")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")
     parser.add_argument("--score", type=float, default=0.25, help="the least confidence, in [0, 1] (default: 0.25)")
     parser.add_argument("--save-enhanced", action="store_true", help="also write what the head saw")
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Detect in every image; 1 if not one could be read."""
     sources = find_sources(args.images, args.out)
-    pipeline = tdir.load(args.pipeline, head=args.head, device=args.device)
+    pipeline = tdir.load(args.pipeline, head=args.head, device=args.device, restorer=args.restorer)
     pipeline.size = args.size or pipeline.size
     args.out.mkdir(parents=True, exist_ok=True)
     read = objects = 0

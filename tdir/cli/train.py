@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from tdir import parts
-from tdir.cli.arguments import Options, device, natural
+from tdir.cli.arguments import HEAD, Options, device, natural, pair_name
 from tdir.data.classes import match_classes
 from tdir.errors import ConfigError, DataError
 from tdir.training import distributed
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", nargs="?", type=Path, help="a config file; or name a new pair with the options below")
     pair = parser.add_argument_group("a new pair, instead of a config")
     pair.add_argument("--restorer", metavar="NAME[:WEIGHTS]", help="'tdir list' prints the names")
-    pair.add_argument("--head", metavar="WEIGHTS", help="an ultralytics detector, such as yolov8n.pt")
+    pair.add_argument("--head", metavar="[NAME:]WEIGHTS", help=HEAD)
     pair.add_argument("--degraded", metavar="DIR", help="unlabelled degraded images")
     pair.add_argument("--clean", metavar="DIR", help="unlabelled clean images, of other scenes")
     pair.add_argument("--val", metavar="DIR", help="a labelled set to score on, Pascal VOC or YOLO layout")
@@ -110,7 +110,7 @@ def _mixed_precision(device: torch.device) -> str:
 
 
 def _name(args: argparse.Namespace) -> str:
-    return args.config.stem if args.config else f"{args.restorer.partition(':')[0]}_{Path(args.head).stem}"
+    return args.config.stem if args.config else pair_name(args.restorer, args.head)
 
 
 def _check(config: TrainConfig) -> None:

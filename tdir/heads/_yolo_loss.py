@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from ultralytics.utils.metrics import bbox_iou
 from ultralytics.utils.tal import bbox2dist
 
+from tdir.heads._detector import carries_background
 from tdir.heads.base import Background
 from tdir.structures import Detections
 
@@ -31,33 +32,6 @@ def pad_targets(targets: Sequence[Detections], device: torch.device) -> tuple[Te
         boxes[i, :n] = target.boxes.to(device)
         used[i, :n] = True
     return labels, boxes, used
-
-
-def centres_inside(points: Tensor, boxes: Tensor) -> Tensor:
-    """``(A,)`` bool: which of the points ``(A, 2)`` lie in any of the boxes ``(m, 4)``."""
-    x, y = points[:, None, 0], points[:, None, 1]
-    return ((x >= boxes[:, 0]) & (y >= boxes[:, 1]) & (x < boxes[:, 2]) & (y < boxes[:, 3])).any(1)
-
-
-def carries_background(
-    targets: Sequence[Detections], claimed: Tensor, points: Tensor, inside: Tensor, background: Background
-) -> Tensor:
-    """``(N, A)`` bool: the anchors that carry a classification loss.
-
-    Args:
-        targets: one per image.
-        claimed: ``(N, A)`` bool, anchors that a label claims; they always carry the loss.
-        points: ``(A, 2)`` anchor centres in pixels.
-        inside: ``(A,)`` bool, anchors on the image itself, not on padding.
-        background: which of the unclaimed anchors carry it too.
-    """
-    if background == "ignore_unclaimed":
-        return claimed
-    carries = inside.expand_as(claimed).clone()
-    if background == "ignore_dropped":
-        for i, target in enumerate(targets):
-            carries[i] &= ~centres_inside(points, target.ignored_boxes.to(points.device))
-    return carries | claimed
 
 
 def branch_loss(

@@ -13,15 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import batched_nms, clip_boxes_to_image, roi_align
+from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from tdir import weights as weight_files
 from tdir.data.images import PAD_VALUE
-from tdir.errors import ConfigError, ShapeError, WeightsError
+from tdir.errors import ConfigError, WeightsError
 from tdir.frozen import state_hash
-from tdir.heads.base import Background, Head
-from tdir.registry import HEADS, closest
-from tdir.structures import Detections, check_images, concatenate
+from tdir.heads._detector import Detector, on_image
+from tdir.heads.base import Background
+from tdir.registry import HEADS
+from tdir.structures import Detections, check_images
 
 EVERY_CLASS = 0.01  # the largest score threshold that asks for average precision
 MOST_CANDIDATES = 30_000  # boxes of an image that enter NMS, as in ultralytics
@@ -52,7 +53,7 @@ class YoloOutputs:
 
 
 @HEADS.register_module(name="yolo")
-class Yolo(Head):
+class Yolo(Detector):
     """An ultralytics detector.
 
     Args:
@@ -68,8 +69,6 @@ class Yolo(Head):
             code, or neither weights nor a model is named.
         WeightsError: if the file is missing, damaged, not a detector, or wants to run code.
     """
-
-    task = "detection"
 
     def __init__(
         self,
@@ -89,14 +88,8 @@ class Yolo(Head):
         file = None if weights is None else weight_files.find(weights)
         self.model: Any = _open(file) if model is None and file else _build(str(model), file, names)
         self.weights_sha256 = state_hash(self.model) if file is None else weight_files.sha256(file)
-        names = _names(self.model, self.weights_name)
-        if isinstance(classes, str):
-            raise ConfigError(f"classes is a list of names, got {classes!r}: give [{classes!r}]")
-        self.classes = list(classes or names)
-        for name in self.classes:
-            if name not in names:
-                raise ConfigError(f"{self.weights_name} has no class {name!r}: {closest(name, names)}")
-        self._columns = torch.tensor([names.index(name) for name in self.classes]) if classes else None
+        chosen = self.choose(classes, _names(self.model, self.weights_name))
+        self._columns = torch.tensor(chosen) if classes else None
         self._criteria = self._library_criteria()
         if fold:
             _fold_batch_norm(self.model)
@@ -139,6 +132,11 @@ class Yolo(Head):
         """ultralytics' detection layer."""
         return self.model.model[-1]
 
+    @property
+    def strides(self) -> list[float]:
+        """Of the levels that the detection layer reads."""
+        return self.detect.stride.tolist()
+
     def forward(self, images: Tensor) -> YoloOutputs:
         """Raw outputs of ``(N, 3, H, W)`` RGB images in [0, 1]; other sizes are padded to the stride with grey."""
         check_images(images, "head 'yolo'")
@@ -178,8 +176,7 @@ class Yolo(Head):
     @staticmethod
     def _inside(outputs: YoloOutputs, anchors: tuple[Tensor, Tensor]) -> Tensor:
         """``(A,)`` bool: anchors on the image, not on the padding to the stride."""
-        centres = anchors[0] * anchors[1]
-        return (centres[:, 0] < outputs.size[1]) & (centres[:, 1] < outputs.size[0])
+        return on_image(anchors[0] * anchors[1], outputs.size)
 
     def decode(
         self, outputs: YoloOutputs, score: float = 0.25, iou: float = 0.7, max_det: int = 300
@@ -213,46 +210,18 @@ class Yolo(Head):
         """xyxy boxes ``(k, 4)`` in pixels from the raw distances ``(4 * reg_max, k)`` of k anchors."""
         return self._criteria[0][0].bbox_decode(points, raw.float().t()[None])[0] * strides
 
-    def loss(
-        self, outputs: YoloOutputs, targets: Sequence[Detections | None], background: Background = "all"
-    ) -> Tensor:
-        """``(N,)``: ultralytics' criterion on each image alone; 0 where a target has no labelled box."""
+    def criterion(self, outputs: YoloOutputs, targets: Sequence[Detections], background: Background) -> Tensor:
+        """``(N,)``: ultralytics' criterion on each image alone."""
         from tdir.heads._yolo_loss import branch_loss
 
-        if len(targets) != len(outputs):
-            raise ShapeError(f"{len(outputs)} images but {len(targets)} targets: give one per image, None for none")
-        result = outputs.branches[0]["scores"].new_zeros(len(outputs), dtype=torch.float32)
-        rows = [i for i, target in enumerate(targets) if target is not None and len(target.labelled)]
-        if not rows:
-            return result
-        index = torch.tensor(rows, device=result.device)
-        some, wanted = outputs[index], [target for target in targets if target is not None and len(target.labelled)]
-        anchors = self._anchors(some)
-        inside = self._inside(some, anchors)
-        canvas = result.new_tensor(some.features[0].shape[2:]) * float(self.detect.stride[0])
-        total = torch.zeros_like(result[index])
-        with torch.autocast(result.device.type, enabled=False):  # boxes in bf16 would be off by a third of a pixel
-            for branch, (criterion, weight) in zip(some.branches, self._criteria):
-                raw = {**branch, "canvas": canvas}
-                total = total + weight * branch_loss(criterion, raw, anchors, wanted, inside, background)
-        return result.index_add(0, index, total)
-
-    def embed(self, outputs: YoloOutputs, predictions: Sequence[Detections]) -> list[Tensor]:
-        """RoIAlign of every prediction on every level, joined: ``(n_i, sum of the levels' channels)`` each."""
-        boxes = [prediction.boxes.to(outputs.features[0].device, torch.float32) for prediction in predictions]
-        levels = [
-            roi_align(
-                feature.float(), boxes, output_size=1, spatial_scale=1 / float(stride), sampling_ratio=2, aligned=True
-            )
-            for feature, stride in zip(outputs.features, self.detect.stride)
-        ]
-        return list(torch.cat(levels, 1).flatten(1).split([len(b) for b in boxes]))
-
-    def merge(self, first: Detections, second: Detections, iou: float = 0.7) -> Detections:
-        """Both predictions after NMS per class over all of them: the higher confidence wins."""
-        both = concatenate([first, second])
-        assert both.scores is not None
-        return both[batched_nms(both.boxes, both.scores, both.labels, iou)]
+        anchors = self._anchors(outputs)
+        inside = self._inside(outputs, anchors)
+        canvas = anchors[0].new_tensor(outputs.features[0].shape[2:]) * self.strides[0]
+        total = canvas.new_zeros(len(outputs))
+        for branch, (criterion, weight) in zip(outputs.branches, self._criteria):
+            raw = {**branch, "canvas": canvas}
+            total = total + weight * branch_loss(criterion, raw, anchors, targets, inside, background)
+        return total
 
     def _apply(self, fn: Any, recurse: bool = True) -> Yolo:
         """Move ultralytics' criteria along with the model."""

@@ -138,11 +138,13 @@ def environment() -> dict[str, Any]:
 
 
 def portable(value: Any, key: str = "") -> Any:
-    """Settings with the base name of every path in them; ``key`` is the name of a single value."""
+    """Settings with the base name of every path in them, and the class of a module; ``key`` names a single value."""
     if isinstance(value, Mapping):
         return {name: portable(entry, name) for name, entry in value.items()}
     if isinstance(value, list | tuple):
         return [portable(entry, key) for entry in value]
+    if isinstance(value, torch.nn.Module):
+        return type(value).__name__
     if isinstance(value, os.PathLike):
         return _base_name(os.fspath(value))
     # Other words may hold a slash too, the name of a class for instance.

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from tdir.errors import ConfigError
 from tdir.registry import RESTORERS, closest
+from tdir.restorers._padding import bordered
 from tdir.restorers.base import Restorer, load_published
 
 Padding = Literal["reflect", "zeros"]
@@ -73,12 +74,5 @@ class AODNet(Restorer):
 
     def _layer(self, convolution: nn.Conv2d, features: Tensor) -> Tensor:
         border = convolution.kernel_size[0] // 2
-        return functional.relu(convolution(_padded(features, border, self.padding)))
-
-
-def _padded(features: Tensor, border: int, padding: Padding) -> Tensor:
-    if padding == "zeros":
-        return functional.pad(features, [border] * 4)
-    # A mirror image needs more pixels than the border is wide; the last pixel can always be repeated.
-    fits = min(features.shape[-2:]) > border
-    return functional.pad(features, [border] * 4, mode="reflect" if fits else "replicate")
+        features = functional.pad(features, [border] * 4) if self.padding == "zeros" else bordered(features, border)
+        return functional.relu(convolution(features))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tdir import weights as weight_files
-from tdir.errors import ShapeError, WeightsError
+from tdir.errors import ConfigError, ShapeError, WeightsError
 from tdir.frozen import Frozen
 from tdir.registry import RESTORERS
 from tdir.structures import check_images
@@ -25,9 +25,11 @@ class Restorer(Frozen):
         title: the name that its paper gives it, for messages.
         weights_name: the name or path that the weights were asked for by; ``None`` without weights.
         weights_sha256: of the weight file; ``None`` without weights.
+        is_code: whether its weights are a program of the user's, which a bundle refers to and never holds.
     """
 
     title: str = ""
+    is_code: bool = False
     weights_name: str | None = None
     weights_sha256: str | None = None
 
@@ -64,6 +66,12 @@ class Restorer(Frozen):
             f"{type(self).__name__} computes in {weight.dtype}, got images in {images.dtype}: convert the images with "
             f".to({weight.dtype}) or the restorer with .to({images.dtype})"
         )
+
+
+def refuse_weights(name: str, weights: str | Path | None) -> None:
+    """Raise a ConfigError if weights are given to the restorer of that name, which has none."""
+    if weights is not None:
+        raise ConfigError(f"restorer {name!r} has no weights, got {str(weights)!r}: leave weights out")
 
 
 def load_published(restorer: Restorer, weights: str | Path, keep: str | tuple[str, ...] = "") -> None:

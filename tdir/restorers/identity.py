@@ -6,9 +6,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tdir.errors import ConfigError
 from tdir.registry import RESTORERS
-from tdir.restorers.base import Restorer
+from tdir.restorers.base import Restorer, refuse_weights
 
 
 @RESTORERS.register_module(name="identity")
@@ -23,8 +22,7 @@ class Identity(Restorer):
 
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
-        if weights is not None:
-            raise ConfigError(f"restorer 'identity' has no weights, got {str(weights)!r}: leave weights out")
+        refuse_weights("identity", weights)
         self.freeze()
 
     def restore(self, images: Tensor) -> Tensor:

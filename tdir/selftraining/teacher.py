@@ -160,7 +160,9 @@ def _fingerprint(path: Path) -> tuple[int, int]:
 def _how_restored(restorer: Restorer) -> list[object]:
     """What a restorer is besides its weights; where these lie does not matter."""
     settings = {k: str(v) for k, v in getattr(restorer, "config", {}).items() if k != "weights"}
-    return [type(restorer).__name__, settings]
+    # What a program does is in its file, and not in its weights alone.
+    program = [restorer.weights_sha256] if restorer.is_code else []
+    return [type(restorer).__name__, settings, *program]
 
 
 def _original(data_set: DetectionSet, i: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 
 from mmengine.config import Config
 
+from tdir import parts
 from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet, find_root
 from tdir.errors import ConfigError
@@ -109,6 +111,13 @@ class TrainConfig:
             raise ConfigError(f"name is that of the bundle, a file name without a folder, got {self.name!r}")
         if self.objective.uncertainty == "paper" and (self.teacher.oracle or not self.teacher.nuq):
             raise ConfigError("objective.uncertainty='paper' weighs by a risk of 0 without NUQ and with an oracle")
+        try:
+            json.dumps(self.record())
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"a config is kept in checkpoints and bundles ({error}): write plain values into it; save a restorer "
+                "that is an nn.Module with torch.jit.save and name it, dict(type='module', weights='net.ts')"
+            ) from error
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
@@ -117,8 +126,8 @@ class TrainConfig:
         Raises:
             ConfigError: on an unknown or a missing name, with the nearest right ones.
         """
-        named = {name: {"type": part} for name, part in values.items() if name in _PARTS and isinstance(part, str)}
-        values = {**values, **named}
+        texts = {name: part for name, part in values.items() if name in _PARTS and isinstance(part, str)}
+        values = {**values, **{name: parts.named(name, text) for name, text in texts.items()}}
         if isinstance(values.get("translator", {}), Mapping):
             values["translator"] = {"type": "vat-light", **values.get("translator", {})}
         return _checked(cls, values, "config")
@@ -155,17 +164,16 @@ class TrainConfig:
 
         Args:
             restorer: ``name`` or ``name:weights``.
-            head: a weight file of ultralytics.
+            head: ``name:weights``, or a weight file of ultralytics.
             degraded: a folder of unlabelled degraded images.
             clean: a folder of unlabelled clean images.
             val: a labelled set, Pascal VOC (with a test split) or YOLO layout.
             classes: the classes of interest.
             options: as for ``from_file``.
         """
-        name, _, weights = restorer.partition(":")
         values: dict[str, Any] = {
-            "restorer": {"type": name, **({"weights": weights} if weights else {})},
-            "head": {"type": "yolo", "weights": head, **({"classes": list(classes)} if classes else {})},
+            "restorer": parts.named("restorer", restorer),
+            "head": {**parts.named("head", head), **({"classes": list(classes)} if classes else {})},
             "degraded": {"type": "folder", "root": degraded},
             "clean": {"type": "folder", "root": clean},
         }

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import batch_norm, conv2d, relu
 
 from tdir.errors import WeightsError
 from tdir.restorers.sci import SCI
+from tests.restorers.photos import dark_photos, photo
 
 FILES = ["easy", "medium", "difficult"]
 
@@ -29,13 +28,6 @@ def published(w: dict[str, Tensor], image: Tensor, block: str = "blocks.0") -> T
     residual = first + relu(normal)
     last = torch.sigmoid(conv2d(residual, *tensors("out_conv.0", "weight", "bias"), padding=1))
     return torch.clamp(image / torch.clamp(last + image, 0.0001, 1), 0, 1)
-
-
-def photo(path: Path) -> Tensor:
-    """A photo as ``(1, 3, H, W)`` in [0, 1], the longest side at most 320."""
-    image = Image.open(path).convert("RGB")
-    image.thumbnail((320, 320))
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
 
 
 @pytest.mark.parametrize("size", [(61, 83), (1, 1), (7, 300)])
@@ -84,7 +76,7 @@ def test_published_weights_give_the_published_output(weights_root: Path, data_ro
     raw = torch.load(path, map_location="cpu", weights_only=True)
     network = SCI(f"sci/{file}.pt")
     assert network.weights_name == f"sci/{file}.pt"
-    image = photo(next((data_root / "exdark_mini" / "ExDark").rglob("*.jpg")))
+    image = photo(dark_photos(data_root)[0])
     torch.testing.assert_close(network(image), published(raw, image, block="conv"), rtol=0, atol=1e-6)
 
 
@@ -92,9 +84,7 @@ def test_published_weights_give_the_published_output(weights_root: Path, data_ro
 @pytest.mark.parametrize("file", FILES)
 def test_dark_photos_brighten(weights_root: Path, data_root: Path, file: str) -> None:
     network = SCI(weights_root / "sci" / f"{file}.pt")
-    photos = sorted((data_root / "exdark_mini" / "ExDark").rglob("*.jpg"))
-    assert photos
-    for path in photos:
+    for path in dark_photos(data_root):
         image = photo(path)
         assert network(image).mean() > 1.2 * image.mean()
 

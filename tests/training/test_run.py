@@ -179,3 +179,15 @@ def test_a_used_work_dir_is_resumed_or_refused(trained, root):
         train(config(root), trained[1])
     with pytest.raises(WeightsError, match="no checkpoint"):
         train(config(root), trained[1] / "elsewhere", resume=True)
+
+
+def test_a_head_of_another_library_trains(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names, weights = ["disc", "square"], str(tmp_path / "retinanet.pth")
+    torch.save(tdir.head("retinanet", model="mobilenet_v3_small_fpn", names=names).model.state_dict(), weights)
+    head = {"type": "retinanet", "weights": weights, "names": names}
+    wanted = config(root, head=head, teacher__score=0.0, teacher__nuq=False, optim__steps=10)
+    pipeline, bundle = train(wanted, tmp_path / "run")
+    assert state_hash(pipeline.head) == state_hash(build_frozen(wanted)[1])
+    assert lines(tmp_path / "run" / "losses.jsonl")[-1]["mix_degraded"] > 0
+    monkeypatch.setenv("TDIR_WEIGHTS", str(tmp_path))
+    assert state_hash(tdir.load(bundle)) == state_hash(pipeline)
