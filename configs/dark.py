@@ -9,6 +9,5 @@ head = dict(type="yolo", weights="yolov8n.pt")
 degraded = dict(type="voc", root="voc5", split="train", degradation=_dark)
 clean = dict(type="voc", root="voc5", split="train")
 val = dict(type="voc", root="voc5", split="test", classes=["person", "car", "bus", "train", "cat"], degradation=_dark)
-# As in sci_yolov8n_voc5_dark.py.
-objective = dict(alpha=None)
+# With the mix, unlike behind a restorer: without one, a degraded photo's labels are what the head finds in it anyway.
 name = "dark"

@@ -1,0 +1,73 @@
+"""The bundles that come with tdir: small, with their recipe beside them, and of use on the day of install."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tdir
+from tdir import bundle as bundles
+from tdir.data.degradations import Haze
+from tdir.evaluation import base_rows, vat_rows
+from tdir.report.records import portable
+from tdir.training.config import TrainConfig, build_data
+from tdir.weights import sha256
+from tests.training.scenes import picture, write_detector
+
+ROOT = Path(__file__).parents[1]
+NAMES = ["fog"]
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_detector(tmp_path_factory.mktemp("detector"))
+
+
+def test_these_are_the_ones() -> None:
+    assert bundles.shipped() == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_opens_by_its_name_with_any_detector_and_is_small(name: str, detector: Path) -> None:
+    assert bundles.find(name).stat().st_size < 2e6
+    pipeline = tdir.load(name, head=detector)
+    image, _ = picture(np.random.default_rng(0), (96, 128))
+    assert len(pipeline.predict(image, score=0.0)) > 0
+    assert pipeline.enhance(image).shape == image.shape
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_what_its_recipe_makes(name: str) -> None:
+    recipe = portable(TrainConfig.from_file(ROOT / "configs" / f"{name}.py").record())
+    assert bundles.read(bundles.find(name)).trained["config"] == json.loads(json.dumps(recipe))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_scores_lie_beside_it_and_are_those_of_this_file(name: str) -> None:
+    record = json.loads(bundles.find(name).with_suffix(".json").read_text(encoding="utf-8"))
+    assert record["weights"]["bundle"]["sha256"] == sha256(bundles.find(name))
+    rows = {row: scores["map"] for row, scores in record["rows"].items()}
+    assert rows["vat"] > rows["degraded"]
+    assert rows["clean + vat"] > rows["clean"] - 0.005
+
+
+def test_fog_takes_haze_away(detector: Path) -> None:
+    rng = np.random.default_rng(1)
+    image, _ = picture(rng, (240, 320))
+    hazy = Haze(light=0.75, low=5, high=5)(image, rng)
+    assert tdir.load("fog", head=detector).enhance(hazy).std() > 1.5 * hazy.std()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", NAMES)
+def test_a_detector_finds_more_with_it(name: str, data_root: Path, weights_root: Path) -> None:
+    config = TrainConfig.from_file(ROOT / "configs" / f"{name}.py")
+    assert config.val is not None
+    data_set = build_data(config.val)
+    some = data_set.subset(range(0, len(data_set), 5))
+    pipeline = tdir.load(name, head="yolov8n.pt")
+    rows = {**base_rows(pipeline, some), **vat_rows(pipeline, some)}
+    assert rows["vat"].map > rows["degraded"].map
