@@ -22,6 +22,7 @@ from tdir.data.classes import canonical, label_positions
 from tdir.data.images import Depth, Pixels
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError
+from tdir.ranges import COUNT, NATURAL
 from tdir.registry import DATASETS, closest
 from tdir.structures import Detections
 
@@ -67,9 +68,8 @@ class Streets(DetectionSet):
     ):
         if split not in SPLITS:
             raise ConfigError(f"no split {split!r} in the built-in scenes: {closest(split, SPLITS)}")
-        for name, value, least in (("count", count, 1), ("seed", seed, 0)):
-            if not isinstance(value, int) or value < least:
-                raise ConfigError(f"{name} is a whole number from {least}, got {value!r}")
+        COUNT.check("count", count)
+        NATURAL.check("seed", seed)
         if len(size) != 2 or not all(isinstance(side, int) and side >= _LEAST_SIDE for side in size):
             raise ConfigError(f"size is (height, width) in whole pixels from {_LEAST_SIDE}, got {size!r}")
         self.split, self.seed, self.size = split, seed, (size[0], size[1])
