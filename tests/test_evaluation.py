@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tdir.data.degradations import Degradation, Degraded
-from tdir.data.images import Pixels
+from tdir.data.images import Depth, Pixels
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
 from tdir.evaluation import base_rows, differences, evaluate, recovered, vat_rows
@@ -45,7 +45,7 @@ class Squares(DetectionSet):
 
 
 class Dim(Degradation):
-    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+    def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
         return image // 4
 
     def settings(self) -> dict[str, object]:

@@ -17,6 +17,7 @@ from torch import nn
 import tdir
 from tdir import weights as weight_files
 from tdir.cli import main
+from tdir.data.folder import Folder
 from tdir.errors import ConfigError, WeightsError
 from tdir.frozen import state_hash
 from tdir.heads.base import Head
@@ -118,14 +119,12 @@ class Darkens(nn.Module):
 
 
 def test_a_cache_of_one_program_is_none_of_another(head: Head, tmp_path: Path) -> None:
-    class Photos:
-        names, paths = ["a"], [tmp_path / "a.png"]
-
+    assert cv2.imwrite(str(tmp_path / "a.png"), np.full((32, 48, 3), 99, np.uint8))
     keys = []
     for module in (Brightens(), Darkens()):
         torch.jit.save(torch.jit.script(module), tmp_path / "own.ts")
         teacher = Teacher(tdir.restorer("module", tmp_path / "own.ts"), head, 64, tmp_path)
-        keys.append(teacher.key(Photos(), ("image",)))  # type: ignore[arg-type]
+        keys.append(teacher.key(Folder(tmp_path), ("image",)))
     assert keys[0] != keys[1]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tdir.data.images import Pixels
+from tdir.data.images import Depth, Pixels
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError
 from tdir.registry import DEGRADATIONS
@@ -21,8 +21,17 @@ class Degradation(ABC):
     """Base of every degradation: ``(H, W, 3)`` uint8 RGB -> the same shape, its chance drawn from a generator."""
 
     @abstractmethod
-    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
-        """The degraded image; ``image`` itself is left as it is."""
+    def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
+        """The degraded image; ``image`` itself is left as it is.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB.
+            rng: what is left to chance is drawn from it.
+            depth: of the image, where its data set knows it; most degradations do without.
+
+        Raises:
+            DataError: if this degradation needs the depth and does not get it.
+        """
 
     @abstractmethod
     def settings(self) -> dict[str, object]:
@@ -55,7 +64,7 @@ class Haze(Degradation):
             raise ConfigError(f"scale must be positive, got {scale}")
         self.light, self.low, self.high, self.scale = light, low, high, scale
 
-    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+    def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
         """The image in haze of a strength that is drawn."""
         level = int(rng.integers(self.low, self.high, endpoint=True))
         height, width = image.shape[:2]
@@ -104,7 +113,7 @@ class LowLight(Degradation):
             raise ConfigError(f"noise must not be negative, got shot={shot}, read={read}")
         self.gamma, self.shot, self.read = (float(gamma[0]), float(gamma[1])), shot, read
 
-    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+    def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
         """The image at a darkness that is drawn, with fresh noise."""
         # Signal and noise strength depend on the 256 grey levels only: two tables instead of a power per pixel.
         signal = np.linspace(0, 1, 256) ** rng.uniform(*self.gamma)
@@ -152,4 +161,13 @@ class Degraded(DetectionSet):
     def image(self, index: int) -> Pixels:
         """Image ``index``, degraded."""
         name = self.names[index].encode(errors="surrogateescape")
-        return self.degradation(self.data_set.image(index), np.random.default_rng([self.seed, zlib.crc32(name)]))
+        rng = np.random.default_rng([self.seed, zlib.crc32(name)])
+        return self.degradation(self.data_set.image(index), rng, self.data_set.depth(index))
+
+    def depth(self, index: int) -> Depth | None:
+        """The depth of image ``index``, as in the set that is degraded."""
+        return self.data_set.depth(index)
+
+    def fingerprint(self, index: int) -> tuple[int | str, ...]:
+        """What tells image ``index`` from another of the same name, before the degradation."""
+        return self.data_set.fingerprint(index)

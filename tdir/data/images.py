@@ -19,6 +19,9 @@ from tdir.errors import ConfigError, DataError, ShapeError
 Pixels = NDArray[np.uint8]
 """An image ``(H, W, 3)``, uint8 RGB."""
 
+Depth = NDArray[np.float32]
+"""How far away what each pixel shows is, ``(H, W)``: metres along the line of sight."""
+
 PAD_VALUE = 114 / 255
 """The grey that detectors of the YOLO family were trained to see beside an image."""
 

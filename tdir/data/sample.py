@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tdir.data.images import Pixels, read_image
+from tdir.data.images import Depth, Pixels, read_image
 from tdir.errors import DataError
 from tdir.structures import Detections
 
 DATA_VARIABLE = "TDIR_DATA"
+_END = 4096  # bytes at the end of a file that its fingerprint looks at
 
 
 @dataclass
@@ -23,7 +25,7 @@ class Sample:
         image: ``(H, W, 3)`` uint8 RGB at native size.
         truth: boxes in pixels of the image; labels are positions in the set's ``classes``; ``None`` without a truth.
         name: unique in its set and the same on every machine.
-        path: the image file.
+        path: the image file; in a set that has none, a name in its place.
     """
 
     image: Pixels
@@ -37,7 +39,7 @@ class DetectionSet(ABC):
 
     Attributes:
         classes: the class names; a label is a position in this list.
-        paths: the image files.
+        paths: the image files; in a set that has none, names in their place.
         names: one per image, unique, the same on every machine.
     """
 
@@ -72,6 +74,23 @@ class DetectionSet(ABC):
         """
         return read_image(self.paths[index])
 
+    def depth(self, index: int) -> Depth | None:
+        """The depth of image ``index``; ``None`` in a set that does not know it."""
+        return None
+
+    def fingerprint(self, index: int) -> tuple[int | str, ...]:
+        """What tells image ``index`` from another of the same name, for the key of a cache.
+
+        Of a file, its size and a checksum of its end: another set may have files of the same names and sizes.
+        """
+        path = self.paths[index]
+        if not path.is_file():
+            return -1, 0
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _END))
+            return size, zlib.crc32(file.read())
+
     def subset(self, indices: Sequence[int]) -> DetectionSet:
         """Some of the images, in the order of ``indices``."""
         return Subset(self, indices)
@@ -103,6 +122,14 @@ class Subset(DetectionSet):
     def image(self, index: int) -> Pixels:
         """The pixels of image ``index``, as in the whole set."""
         return self.data_set.image(self.indices[index])
+
+    def depth(self, index: int) -> Depth | None:
+        """The depth of image ``index``, as in the whole set."""
+        return self.data_set.depth(self.indices[index])
+
+    def fingerprint(self, index: int) -> tuple[int | str, ...]:
+        """What tells image ``index`` from another of the same name, as in the whole set."""
+        return self.data_set.fingerprint(self.indices[index])
 
 
 def find_root(root: str | Path) -> Path:

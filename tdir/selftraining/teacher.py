@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,7 +53,7 @@ class Teacher:
 
     def key(self, data_set: DetectionSet, sources: tuple[str, ...]) -> str:
         """The name of the cache of a data set: weights, settings and files."""
-        files = [(name, *_fingerprint(path)) for name, path in zip(data_set.names, data_set.paths)]
+        files = [(name, *data_set.fingerprint(i)) for i, name in enumerate(data_set.names)]
         frozen = [state_hash(self.restorer), state_hash(self.head), _how_restored(self.restorer), self.head.classes]
         settings = [self.size, self.score, self.iou, sorted(sources), _how_degraded(data_set)]
         return content_key({"files": files, "frozen": frozen, "settings": settings, "format": 3})
@@ -145,16 +143,6 @@ class Teacher:
         found = [prediction.clipped(size) for prediction, size in zip(found, sizes)]
         embeddings = self.head.embed(outputs, found)
         return [Source(one.to("cpu"), vectors.cpu()) for one, vectors in zip(found, embeddings)]
-
-
-def _fingerprint(path: Path) -> tuple[int, int]:
-    """The size of a file and a checksum of its end: another set may have files of the same names and sizes."""
-    if not path.is_file():
-        return -1, 0
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 4096))
-        return size, zlib.crc32(file.read())
 
 
 def _how_restored(restorer: Restorer) -> list[object]:

@@ -73,8 +73,8 @@ class TrainConfig:
         restorer: ``{"type": name, "weights": file, ...}``.
         translator: ``{"type": name, ...}``.
         head: ``{"type": name, "weights": file, "classes": [...], ...}``.
-        degraded: the unlabelled degraded images, ``{"type": layout, "root": folder, ...}``, with an optional
-            "degradation" ``{"type": name, ...}`` and "degradation_seed".
+        degraded: the unlabelled degraded images, ``{"type": layout, "root": folder, ...}`` or ``{"type": "streets",
+            ...}``, with an optional "degradation" ``{"type": name, ...}`` and "degradation_seed".
         clean: the unlabelled clean images, likewise.
         val: labelled images that training never sees; with a "degradation" the rows include the clean images.
         size: the longest side, pixels.
@@ -211,14 +211,15 @@ def build_data(settings: Mapping[str, Any], degrade: bool = True) -> DetectionSe
     """The data set of a config's "degraded", "clean" or "val".
 
     Args:
-        settings: ``{"type": layout, "root": folder, ...}``; without a type, the layout is told from the folder.
+        settings: ``{"type": layout, "root": folder, ...}``; without a type, the layout is told from the folder. A type
+            that has no files, such as "streets", needs no root.
         degrade: whether to make the degradation that the settings name.
     """
     settings = dict(settings)
-    if "root" not in settings:
-        raise ConfigError(f"a data set needs a 'root', its folder, got {settings}")
     degradation, seed = settings.pop("degradation", None), settings.pop("degradation_seed", 0)
     if "type" not in settings:
+        if "root" not in settings:
+            raise ConfigError(f"a data set needs a 'root', its folder, or a 'type' that has none, got {settings}")
         settings = {**layout_of(settings["root"]), **settings}
     data_set: DetectionSet = DATASETS.build(settings)
     if degradation is None or not degrade:

@@ -9,6 +9,7 @@ import pytest
 
 from tdir.data.degradations import Degradation, Degraded, Haze, LowLight
 from tdir.data.folder import Folder
+from tdir.data.images import Depth, Pixels
 from tdir.errors import ConfigError
 from tdir.registry import DEGRADATIONS
 
@@ -166,6 +167,22 @@ def test_a_subset_is_degraded_alike(photos: Path) -> None:
     for i, j in enumerate([3, 0]):
         np.testing.assert_array_equal(some[i].image, degraded[j].image)
         np.testing.assert_array_equal(some.data_set[i].image, degraded.data_set[j].image)
+
+
+def test_a_degradation_is_told_the_depth_where_it_is_known(photos: Path) -> None:
+    class Deep(Folder):
+        def depth(self, index: int) -> Depth:
+            return np.full((30, 30), 7 + index, dtype=np.float32)
+
+    class Veil(Haze):
+        def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
+            return image * 0 if depth is None else image * 0 + depth.astype(np.uint8)[..., None]
+
+    deep = Degraded(Deep(photos), Veil())
+    assert np.unique(deep.image(2)).tolist() == [9]
+    assert np.unique(deep.depth(2)).tolist() == [9]
+    assert np.unique(deep.subset([1]).image(0)).tolist() == [8]
+    assert np.unique(Degraded(Folder(photos), Veil()).image(2)).tolist() == [0]
 
 
 def test_a_negative_seed_is_refused(photos: Path) -> None:

@@ -68,6 +68,17 @@ def test_a_subset_has_the_same_samples(tmp_path: Path, photo: Callable[..., Path
             assert truth.labels.tolist() == [j]
 
 
+def test_a_set_of_files_knows_no_depth_and_tells_its_files_apart(tmp_path: Path, photo: Callable[..., Path]) -> None:
+    for seed in range(2):
+        photo(tmp_path / f"{seed}.png", seed=seed)
+    photos = Folder(tmp_path)
+    assert photos.depth(0) is None
+    assert photos.fingerprint(0)[0] == photos.paths[0].stat().st_size
+    assert photos.fingerprint(0) != photos.fingerprint(1) == photos.subset([1]).fingerprint(0)
+    photos.paths[0].unlink()
+    assert photos.fingerprint(0) == (-1, 0)
+
+
 def test_a_subset_of_what_is_not_there_is_refused(tmp_path: Path, photo: Callable[..., Path]) -> None:
     photo(tmp_path / "a.png")
     with pytest.raises(DataError, match="no image 1 in a set of 1"):

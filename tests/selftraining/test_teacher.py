@@ -11,9 +11,11 @@ import torch
 
 from tdir import parts
 from tdir.data.degradations import Degraded, Haze, LowLight
+from tdir.data.depth_haze import DepthHaze
 from tdir.data.folder import Folder
 from tdir.data.images import resize_longest, to_tensor, to_uint8
 from tdir.data.sample import DetectionSet
+from tdir.data.streets import Streets
 from tdir.errors import DataError
 from tdir.frozen import state_hash
 from tdir.heads.base import Head
@@ -165,6 +167,15 @@ def test_other_pictures_of_the_same_names_and_sizes_have_another_key(teacher, tm
 def test_the_same_pictures_elsewhere_have_the_same_key(teacher, clean, tmp_path):
     shutil.copytree(clean.root, tmp_path / "moved")
     assert teacher.key(Folder(tmp_path / "moved"), BOTH) == teacher.key(clean, BOTH)
+
+
+def test_scenes_without_files_are_studied_and_told_apart_by_their_size(teacher):
+    scenes = Degraded(Streets("val", 3, size=(48, 80)), DepthHaze(), seed=2)
+    store = teacher.study(scenes, BOTH)
+    assert store.names == scenes.names
+    assert np.array_equal(store.pixels(1)[0], resize_longest(scenes.image(1), 48))
+    larger = Degraded(Streets("val", 3, size=(96, 160)), DepthHaze(), seed=2)
+    assert teacher.key(larger, BOTH) != teacher.key(scenes, BOTH)
 
 
 def test_a_subset_hears_what_the_whole_set_hears(teacher, hazy):

@@ -1,0 +1,68 @@
+"""Haze that thickens with the true depth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tdir.data.degradations import Degradation
+from tdir.data.images import Depth, Pixels
+from tdir.errors import ConfigError, DataError
+from tdir.registry import DEGRADATIONS
+
+
+@DEGRADATIONS.register_module("depth_haze")
+class DepthHaze(Degradation):
+    """Homogeneous haze by the scattering model of Koschmieder (1924): ``I = J t + A (1 - t)``, ``t = exp(-beta d)``.
+
+    ``d`` is the depth in metres. By the usual contrast threshold of 5 % one sees ``3 / beta`` metres far: fog begins
+    at a beta of 0.003 per metre. Like most work on dehazing, it is computed on sRGB levels.
+
+    Args:
+        beta: the least and the greatest extinction per metre; equal factors are equally likely. The default is a
+            visibility from 300 down to 50 metres.
+        light: the least and the greatest air light ``A`` in [0, 1].
+        tint: how much each channel of the air light may differ from grey.
+
+    Raises:
+        ConfigError: if ``beta`` is no range above 0, ``light`` none in [0, 1], or ``tint`` is outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        beta: tuple[float, float] = (0.01, 0.06),
+        light: tuple[float, float] = (0.65, 0.9),
+        tint: float = 0.03,
+    ):
+        if len(beta) != 2 or not 0 < beta[0] <= beta[1] < math.inf:
+            raise ConfigError(f"beta must be two extinctions per metre with 0 < low <= high, got {beta}")
+        if len(light) != 2 or not 0 <= light[0] <= light[1] <= 1:
+            raise ConfigError(f"light must be a range in [0, 1], got {light}")
+        if not 0 <= tint <= 1:
+            raise ConfigError(f"tint must lie in [0, 1], got {tint}")
+        self.beta, self.light, self.tint = (float(beta[0]), float(beta[1])), (float(light[0]), float(light[1])), tint
+
+    def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
+        """The image in haze of a thickness and colour that are drawn.
+
+        Raises:
+            DataError: without a depth, or if it has another size than the image.
+        """
+        if depth is None:
+            raise DataError(
+                "depth_haze needs the depth of its images, and this data set does not know it: use 'haze', which "
+                "does without, or a data set with depth, such as the built-in 'streets'"
+            )
+        if depth.shape != image.shape[:2]:
+            raise DataError(f"a depth map of {depth.shape} does not fit an image of {image.shape[:2]}")
+        beta = math.exp(rng.uniform(math.log(self.beta[0]), math.log(self.beta[1])))
+        light = np.clip(rng.uniform(*self.light) + rng.uniform(-self.tint, self.tint, 3), 0, 1)
+        transmission = np.exp(np.float32(-beta) * depth)[..., None]
+        air = (255 * light).astype(np.float32)
+        hazy = (image - air) * transmission + air
+        return np.asarray(np.rint(hazy, out=hazy), dtype=np.uint8)
+
+    def settings(self) -> dict[str, object]:
+        """What ``DEGRADATIONS.build`` rebuilds this degradation from."""
+        return {"type": "depth_haze", "beta": self.beta, "light": self.light, "tint": self.tint}
