@@ -131,6 +131,41 @@ def _bright_side(canvas: Canvas, light: Light) -> float:
     return 1.0 if canvas.camera.turn[0] @ light.sun > 0 else -1.0
 
 
+@dataclass
+class _Limbs:
+    """Limbs on a canvas, without those that are too fine for the size of their figures."""
+
+    pixels: Floats  # of each ball, limb by limb
+    radii: Floats
+    depths: Floats  # of each limb
+    lengths: NDArray[np.intp]  # how many balls each limb has
+    whose: NDArray[np.intp]  # the figure of each
+    albedo: Floats
+    surfaces: NDArray[np.intp]
+
+
+def _seen_limbs(canvas: Canvas, figures: Sequence[Figure], jobs: list[_Jobs], large: NDArray[np.bool_]) -> _Limbs:
+    bodies = [one.body for one in figures]
+    whose = np.repeat(np.arange(len(bodies)), [len(body.lengths) for body in bodies])
+    lengths = np.concatenate([body.lengths for body in bodies])
+    kept = ~np.concatenate([body.fine for body in bodies]) | large[whose]
+    balls = np.concatenate([body.balls for body in bodies])
+    world, chosen = _in_world(balls, figures, [len(body.balls) for body in bodies]), np.repeat(kept, lengths)
+    pixels, depths = canvas.camera.project(world[chosen])
+    whose, lengths = whose[kept], lengths[kept]
+    last = np.cumsum(lengths) - 1
+    return _Limbs(
+        pixels=pixels,
+        radii=balls[chosen, 3] * canvas.camera.focal / depths,
+        depths=0.5 * (depths[last - lengths + 1] + depths[last]),
+        lengths=lengths,
+        whose=whose,
+        albedo=np.concatenate([one.colours[one.body.roles] for one in figures])[kept],
+        surfaces=np.array([job.things[0].first for job in jobs])[whose]
+        + np.concatenate([b.owners for b in bodies])[kept],
+    )
+
+
 def _add_limbs(
     canvas: Canvas,
     light: Light,
@@ -140,29 +175,21 @@ def _add_limbs(
     large: NDArray[np.bool_],
 ) -> None:
     """Each limb as a dark outline and, on large figures, a narrower bright one that is shifted to the light."""
-    bodies = [one.body for one in figures]
-    balls = np.concatenate([body.balls for body in bodies])
-    pixels, depths = canvas.camera.project(_in_world(balls, figures, [len(body.balls) for body in bodies]))
-    radii = balls[:, 3] * canvas.camera.focal / depths
-    lengths = np.concatenate([body.lengths for body in bodies])
-    whose = np.repeat(np.arange(len(bodies)), [len(body.lengths) for body in bodies])
-    albedo = np.concatenate([one.colours[one.body.roles] for one in figures])
-    surfaces = np.array([job.things[0].first for job in jobs])[whose] + np.concatenate([b.owners for b in bodies])
-    base = np.where(large[:, None], tones[0], 0.5 * (tones[0] + tones[1]))
-    shift = radii[:, None] * np.array([0.3 * _bright_side(canvas, light), -0.12])
-    sides = (
-        (_outlines(pixels, radii, lengths), levels(albedo * base[whose], surfaces)),
-        (_outlines(pixels + shift, _NARROW * radii, lengths), levels(albedo * tones[1][whose], surfaces)),
-    )
-    last = np.cumsum(lengths) - 1
-    middle = (0.5 * (depths[last - lengths + 1] + depths[last])).tolist()
-    detailed, fine = large[whose].tolist(), np.concatenate([body.fine for body in bodies]).tolist()
-    for i, k in enumerate(whose.tolist()):
-        if fine[i] and not detailed[i]:
-            continue
-        for outlines, painted in sides[: 1 + detailed[i]]:
-            jobs[k].depths.append(middle[i])
-            jobs[k].tasks.append((outlines[i], painted[i], 0.0))
+    limbs = _seen_limbs(canvas, figures, jobs, large)
+    base = np.where(large[:, None], tones[0], 0.5 * (tones[0] + tones[1]))[limbs.whose]
+    outlines = _outlines(limbs.pixels, limbs.radii, limbs.lengths)
+    sides = [list(zip(outlines, levels(limbs.albedo * base, limbs.surfaces)))]
+    lit = large[limbs.whose]
+    if lit.any():
+        balls, bright = np.repeat(lit, limbs.lengths), tones[1][limbs.whose[lit]]
+        shift = limbs.radii[balls, None] * np.array([0.3 * _bright_side(canvas, light), -0.12])
+        outlines = _outlines(limbs.pixels[balls] + shift, _NARROW * limbs.radii[balls], limbs.lengths[lit])
+        sides.append(list(zip(outlines, levels(limbs.albedo[lit] * bright, limbs.surfaces[lit]))))
+    nth = (np.cumsum(lit) - 1).tolist()
+    for i, (k, depth, both) in enumerate(zip(limbs.whose.tolist(), limbs.depths.tolist(), lit.tolist())):
+        for outline, pixel in (sides[0][i], sides[1][nth[i]]) if both else (sides[0][i],):
+            jobs[k].depths.append(depth)
+            jobs[k].tasks.append((outline, pixel, 0.0))
 
 
 def _in_world(local: Floats, figures: Sequence[Figure], counts: list[int]) -> Floats:

@@ -13,11 +13,13 @@ NEAR = 0.5
 """What comes nearer than this to the camera's plane, in metres, is not painted."""
 SHIFT = 4
 """OpenCV takes polygons in fixed point: in 1 / 2 ** SHIFT of a pixel."""
+_FARTHEST = 2.0**30
 
 
 def fixed(pixels: Floats) -> NDArray[np.int32]:
     """Continuous pixels as OpenCV draws them: fixed point, with pixel centres at whole numbers."""
-    return np.rint((pixels - 0.5) * (1 << SHIFT)).astype(np.int32)
+    # What lies in the camera's own plane is infinitely far off the image; it is not painted, but must fit the type.
+    return np.rint(np.clip((pixels - 0.5) * (1 << SHIFT), -_FARTHEST, _FARTHEST)).astype(np.int32)
 
 
 def starts_of(groups: Sequence[Sized]) -> NDArray[np.intp]:

@@ -65,9 +65,9 @@ def render(scene: Scene, size: tuple[int, int]) -> Picture:
     """A scene at a size (height, width)."""
     canvas = Canvas(Camera(scene.road.view, (_FINE * size[0], _FINE * size[1])))
     _paint(canvas, Camera(scene.road.view, size), scene)
-    surfaces = canvas.pixels[::_FINE, ::_FINE, 3]
+    surfaces = canvas.pixels[::_FINE, ::_FINE, 3].astype(np.intp)
     planes, nearest, farthest, kinds = canvas.tables()
-    semantic = kinds[surfaces]
+    semantic = kinds.take(surfaces)
     depth = _depth(canvas.camera, planes, nearest, farthest, surfaces)
     light = np.asarray(cv2.resize(canvas.pixels, size[::-1], interpolation=cv2.INTER_AREA), dtype=np.uint16)
     things = [(thing, seen) for thing in canvas.things if (seen := _look(canvas, thing)) is not None]
@@ -78,7 +78,7 @@ def render(scene: Scene, size: tuple[int, int]) -> Picture:
         image=_developed(light, np.where(semantic == SKY, 0, depth), scene.light),
         depth=depth,
         semantic=semantic,
-        instances=numbers[surfaces],
+        instances=numbers.take(surfaces),
         things=tuple(seen for _, seen in things),
     )
 
@@ -100,16 +100,16 @@ def _paint(canvas: Canvas, coarse: Camera, scene: Scene) -> None:
 
 
 def _depth(
-    camera: Camera, planes: Floats, nearest: Floats, farthest: Floats, surfaces: NDArray[np.uint16]
+    camera: Camera, planes: Floats, nearest: Floats, farthest: Floats, surfaces: NDArray[np.intp]
 ) -> NDArray[np.float32]:
     """The distance to the surface that each pixel of the picture shows."""
     height, width = surfaces.shape
     u = (np.arange(width, dtype=np.float32) + np.float32(0.5)) * _FINE
     v = (np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5)) * _FINE
-    a, b, c = planes.T
-    inverse = a[surfaces] * u + b[surfaces] * v + c[surfaces]
+    a, b, c = (part.take(surfaces) for part in np.ascontiguousarray(planes.T))
+    inverse = a * u + b * v + c
     # A pixel at the edge of a surface may lie just outside it, where its plane can be anywhere.
-    inverse = np.clip(inverse, (1 / farthest)[surfaces], (1 / nearest)[surfaces])
+    np.clip(inverse, (1 / farthest).take(surfaces), (1 / nearest).take(surfaces), out=inverse)
     across, down = (u - camera.width / 2) / camera.focal, (v - camera.height / 2) / camera.focal
     return np.asarray(np.sqrt(1 + across * across + down * down) / inverse, dtype=np.float32)
 

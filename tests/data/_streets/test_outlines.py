@@ -50,3 +50,10 @@ def test_groups_are_found_again_in_what_they_were_joined_to():
 
 def test_fixed_point_has_pixel_centres_at_whole_numbers():
     assert fixed(np.array([[0.5, 1.5]])).tolist() == [[0, 16]]
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_infinitely_far_off_the_image_fits_fixed_point():
+    drawn = fixed(np.array([[np.inf, -np.inf], [1e12, 0.5]]))
+    assert drawn[0, 0] == drawn[1, 0] > 1e9
+    assert drawn[0, 1] < -1e9
