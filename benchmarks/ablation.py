@@ -34,6 +34,7 @@ PAPER = {
     "objective.uncertainty": "paper",
     "objective.background": "all",
     "objective.clean_through_gate": 0.0,
+    "teacher.epsilon": 0.9,
 }
 VARIANTS: dict[str, dict[str, Any]] = {
     DEFAULT: {},

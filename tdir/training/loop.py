@@ -104,13 +104,14 @@ class Trainer:
                 self.step += 1
                 self.average.update(self.objective, self.step)
                 if first:
+                    # Before the hooks: one that fails, on a damaged validation image for instance, costs no step.
+                    if self.step % self.checkpoint_every == 0 or self.step == self.steps:
+                        self.save()
                     for hook in self.hooks:
                         hook.after_train_iter(self, losses)
                     bar.set_postfix(
                         {name: f"{value.item():.3f}" for name, value in losses.terms.items()}, refresh=False
                     )
-                    if self.step % self.checkpoint_every == 0 or self.step == self.steps:
-                        self.save()
                 bar.update()
         distributed.wait()
 

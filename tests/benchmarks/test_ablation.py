@@ -78,6 +78,7 @@ def test_the_paper_s_row_is_the_paper_s_recipe(program):
     recipe = TrainConfig.from_file(configs / "aodnet_yolov8n_voch_paper.py")
     # But for the side that the cycle is closed at, which is a matter of speed.
     assert replace(row.objective, cycle_side=None) == recipe.objective
+    assert row.teacher.epsilon == recipe.teacher.epsilon
 
 
 def test_a_wrong_name_is_answered_with_the_nearest(program, config):

@@ -94,6 +94,14 @@ def test_a_resumed_training_ends_where_an_unbroken_one_does(root, tmp_path):
     assert all(equal(last[0][name], last[1][name]) for name in ("step", "record", "objective", "average", "optimizer"))
 
 
+def test_a_hook_that_fails_costs_no_step(root, tmp_path):
+    runs = trainer(root, tmp_path, optim__steps=6, checkpoint_every=3)
+    runs.hooks = [FailsAfter(3)]
+    with pytest.raises(Power):
+        runs.fit()
+    assert load_checkpoint(tmp_path / LAST)["step"] == 3
+
+
 def test_two_trainings_are_equal_bit_for_bit(root, tmp_path):
     first, second = (trainer(root, tmp_path / name) for name in ("a", "b"))
     first.fit()
