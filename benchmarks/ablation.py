@@ -17,14 +17,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from several_seeds import spread, trained
+from several_seeds import spread, trained, write_result
 
 from tdir.cli.arguments import Options
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError
 from tdir.evaluation import vat_rows
 from tdir.registry import closest
-from tdir.report.records import describe_data, describe_pipeline, environment, portable_command
+from tdir.report.records import describe_data, describe_pipeline
 from tdir.training.config import TrainConfig, build_data
 
 DEFAULT = "default"
@@ -148,13 +148,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     names = args.only or list(VARIANTS)
     result = measure(args.config, names, args.seeds, args.cfg_options, args.work_dir, args.device)
-    if args.only:
-        return
-    record = {"command": portable_command(sys.argv), **result, "environment": environment()}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.with_suffix(".json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
-    args.out.with_suffix(".md").write_text(table(record))
-    print(table(record))
+    if not args.only:
+        write_result(args.out, result, table)
 
 
 if __name__ == "__main__":

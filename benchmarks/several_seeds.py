@@ -15,6 +15,7 @@ import json
 import logging
 import statistics
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,16 @@ def table(record: dict[str, Any]) -> str:
     return text
 
 
+def write_result(out: Path, result: dict[str, Any], table: Callable[[dict[str, Any]], str]) -> None:
+    """Write a result, with the command and the environment, as JSON and as Markdown, and print the table."""
+    record = {"command": portable_command(sys.argv), **result, "environment": environment()}
+    text = table(record)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.with_suffix(".json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    out.with_suffix(".md").write_text(text)
+    print(text)
+
+
 def main() -> None:
     """Parse, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -140,12 +151,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     result = measure(TrainConfig.from_file(args.config), args.seeds, args.oracle, args.work_dir, args.device)
-    record = {"command": portable_command(sys.argv), **result, "environment": environment()}
-    text = table(record)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.with_suffix(".json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
-    args.out.with_suffix(".md").write_text(text)
-    print(text)
+    write_result(args.out, result, table)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tdir.errors import ConfigError
+from tdir.padding import bordered
 from tdir.registry import RESTORERS, closest
-from tdir.restorers._padding import bordered
 from tdir.restorers.base import Restorer, load_published
 
 Padding = Literal["reflect", "zeros"]

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tdir.padding import to_multiple
 from tdir.registry import RESTORERS
-from tdir.restorers._padding import to_multiple
 from tdir.restorers.base import Restorer, load_published
 
 _CHANNELS = 64

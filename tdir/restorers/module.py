@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from tdir import weights as weight_files
 from tdir.errors import ConfigError, ShapeError, WeightsError
+from tdir.padding import to_multiple
 from tdir.ranges import COUNT
 from tdir.registry import RESTORERS
-from tdir.restorers._padding import to_multiple
 from tdir.restorers.base import Restorer
 
 

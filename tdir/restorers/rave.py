@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tdir.padding import bordered
 from tdir.ranges import COUNT
 from tdir.registry import RESTORERS
-from tdir.restorers._padding import bordered
 from tdir.restorers.base import Restorer, load_published
 
 _BINS = (1, 2, 3, 6)

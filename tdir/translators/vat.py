@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tdir.errors import ConfigError
+from tdir.padding import to_multiple
 from tdir.registry import TRANSLATORS
 from tdir.structures import check_images
 from tdir.translators.base import Translator, check_pair, clamp_inward
@@ -114,7 +114,7 @@ class TransformationModule(nn.Module):
         """
         check_images(images, type(self).__name__)
         height, width = images.shape[-2:]
-        residual = self._residual(channels_last(_pad(images, self.multiple)))
+        residual = self._residual(channels_last(to_multiple(images, self.multiple)))
         return clamp_inward(images + residual[..., :height, :width])
 
     def _residual(self, images: Tensor) -> Tensor:
@@ -133,17 +133,6 @@ def _check_structure(dim: int, blocks: Sequence[int], heads: Sequence[int]) -> N
     for name, numbers in (("blocks", blocks), ("heads", heads)):
         if len(numbers) != 3 or min(numbers) < 1:
             raise ConfigError(f"{name} must hold one number >= 1 for each of three levels, got {tuple(numbers)}")
-
-
-def _pad(images: Tensor, multiple: int) -> Tensor:
-    """Extend ``(N, 3, H, W)`` to the right and below, up to a multiple."""
-    height, width = images.shape[-2:]
-    below, right = -height % multiple, -width % multiple
-    if not (below or right):
-        return images
-    # A mirror continues textures, but it cannot be larger than the image.
-    mode = "reflect" if below < height and right < width else "replicate"
-    return F.pad(images, (0, right, 0, below), mode=mode)
 
 
 class VaT(Translator):

@@ -54,3 +54,11 @@ def test_no_path_of_the_machine_gets_into_the_record_and_the_table_has_every_row
     text = program.table(result)
     for row in ("clean", "degraded", "restorer", "vat", "oracle"):
         assert f"| {row}" in text
+
+
+def test_a_result_is_written_with_its_command_and_machine(program, record, tmp_path, capsys):
+    program.write_result(tmp_path / "new" / "tiny", record[0], program.table)
+    written = json.loads((tmp_path / "new" / "tiny.json").read_text())
+    assert written["command"] and written["environment"]["versions"]["torch"]
+    assert written["over_seeds"] == record[0]["over_seeds"]
+    assert (tmp_path / "new" / "tiny.md").read_text() in capsys.readouterr().out
