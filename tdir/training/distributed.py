@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
 from torch import distributed as dist
 
-from tdir.errors import ConfigError
+from tdir.errors import ConfigError, TdirError
 
 LAUNCHERS = ("none", "pytorch", "slurm")
 
@@ -88,7 +90,27 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def wait() -> None:
-    """Until every process is here."""
-    if dist.is_initialized():
-        dist.barrier()
+@contextmanager
+def together() -> Iterator[None]:
+    """A block that every process leaves at once, and by the same error if one of them failed in it.
+
+    Without it the others would wait for the one that failed, and then say that a connection was closed.
+
+    Raises:
+        TdirError: what the block raised, in the first process that failed; OSError likewise.
+    """
+    own: Exception | None = None
+    try:
+        yield
+    except (TdirError, OSError) as error:
+        own = error
+    if not dist.is_initialized():
+        if own is not None:
+            raise own
+        return
+    failed = torch.tensor(own is not None, dtype=torch.int, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    dist.all_reduce(failed)
+    if failed:
+        errors: list[Exception | None] = [None] * world_size()
+        dist.all_gather_object(errors, own)
+        raise next(error for error in errors if error is not None)

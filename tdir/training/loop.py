@@ -52,7 +52,7 @@ class Trainer:
         settings: optimiser, schedule, precision.
         work_dir: where checkpoints go.
         record: how the training was set up; a resume with another one is refused.
-        hooks: who looks on.
+        hooks: who looks on; none but on the first process.
         checkpoint_every: steps between checkpoints.
         device: where to train.
 
@@ -94,8 +94,9 @@ class Trainer:
             TrainingError: if a loss or a gradient is not finite; the last checkpoint stays as it was.
         """
         first = distributed.is_first()
-        for hook in self.hooks if first else ():
-            hook.before_train(self)
+        with distributed.together():
+            for hook in self.hooks:
+                hook.before_train(self)
         with tqdm(
             total=self.steps, initial=self.step, desc="train", unit="step", disable=None if first else True
         ) as bar:
@@ -103,24 +104,26 @@ class Trainer:
                 losses = self._train_step()
                 self.step += 1
                 self.average.update(self.objective, self.step)
+                with distributed.together():
+                    self._look_on(losses, first)
                 if first:
-                    # Before the hooks: one that fails, on a damaged validation image for instance, costs no step.
-                    if self.step % self.checkpoint_every == 0 or self.step == self.steps:
-                        self.save()
-                    for hook in self.hooks:
-                        hook.after_train_iter(self, losses)
                     bar.set_postfix(
                         {name: f"{value.item():.3f}" for name, value in losses.terms.items()}, refresh=False
                     )
                 bar.update()
-        distributed.wait()
+
+    def _look_on(self, losses: Losses, first: bool) -> None:
+        # The checkpoint before the hooks: one that fails, on a damaged validation image for instance, costs no step.
+        if first and (self.step % self.checkpoint_every == 0 or self.step == self.steps):
+            self.save()
+        for hook in self.hooks:
+            hook.after_train_iter(self, losses)
 
     def end(self) -> None:
         """Tell the hooks that it is over; apart from ``fit``, so that what is trained can be saved first."""
-        if distributed.is_first():
+        with distributed.together():
             for hook in self.hooks:
                 hook.after_train(self)
-        distributed.wait()
 
     def _train_step(self) -> Losses:
         number = self.step * self.world + distributed.rank()  # no two processes draw the same images or lambdas
@@ -146,12 +149,13 @@ class Trainer:
         return losses
 
     def _check_finite(self, value: torch.Tensor, what: str, batch: Batch) -> None:
-        if torch.isfinite(value):
-            return
-        raise TrainingError(
-            f"the {what} is {value.item()} at step {self.step}, on {', '.join(batch.names)}; the last checkpoint in "
-            f"{self.work_dir} is intact: look at these images, lower lr, or train with precision='fp32'"
-        )
+        with distributed.together():
+            if torch.isfinite(value):
+                return
+            raise TrainingError(
+                f"the {what} is {value.item()} at step {self.step}, on {', '.join(batch.names)}; the last checkpoint "
+                f"in {self.work_dir} is intact: look at these images, lower lr, or train with precision='fp32'"
+            )
 
     def averaged_translator(self) -> dict[str, torch.Tensor]:
         """The averaged weights of the translator, which are what is kept."""

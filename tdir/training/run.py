@@ -65,11 +65,10 @@ def ask_teacher(
     """Pseudo-labels and caches of both sets; the first process makes the caches, the others find them."""
     cache_dir = Path(config.teacher.cache_dir) if config.teacher.cache_dir else work_dir / "cache"
     teacher = build_teacher(config, restorer, head, cache_dir, device)
-    if not distributed.is_first():
-        distributed.wait()
-    taught = taught_by(teacher, config, build_data(config.degraded), build_data(config.clean))
-    if distributed.is_first():
-        distributed.wait()
+    for turn_of_first in (True, False):
+        with distributed.together():
+            if distributed.is_first() is turn_of_first:
+                taught = taught_by(teacher, config, build_data(config.degraded), build_data(config.clean))
     return taught
 
 
@@ -142,25 +141,28 @@ def train(
         TrainingError: if a loss is not finite.
         ConfigError: if there is a training in ``work_dir`` already and it is not to be resumed.
     """
-    _check_work_dir(work_dir, resume)
-    restorer, head = build_frozen(config, device)
+    with distributed.together():
+        _check_work_dir(work_dir, resume)
+    restorer, head = build_frozen(config, device)  # on its own: ultralytics has a barrier in its import
     taught = ask_teacher(config, restorer, head, work_dir, device)
     torch.manual_seed(config.seed)  # the initial weights; the order of images and lambda have keys of their own
     translator = parts.build_part("translator", config.translator)
     pipeline = Pipeline(restorer, translator, head, config.size)
     pipeline.trained = {"config": portable(config.record())}
     trainer = build_trainer(config, translator, head, taught, work_dir, device)
-    if distributed.is_first():
-        trainer.hooks = [ScalarLog(work_dir), Validation(pipeline, config, work_dir)]
-    if resume:
-        trainer.resume()
+    with distributed.together():
+        if distributed.is_first():
+            trainer.hooks = [ScalarLog(work_dir), Validation(pipeline, config, work_dir)]
+        if resume:
+            trainer.resume()
     trainer.fit()
     bundle = work_dir / f"{config.name}.tdir"
     translator.load_state_dict(trainer.averaged_translator())
-    if distributed.is_first():
-        pipeline.save(bundle)
-        (work_dir / "config.json").write_text(json.dumps(config.record(), indent=2))
-        log.info("wrote %s", bundle)
+    with distributed.together():
+        if distributed.is_first():
+            pipeline.save(bundle)
+            (work_dir / "config.json").write_text(json.dumps(config.record(), indent=2))
+            log.info("wrote %s", bundle)
     trainer.end()
     return pipeline, bundle
 

@@ -15,7 +15,7 @@ from tdir.errors import ConfigError
 from tdir.training import distributed
 from tdir.training.batches import Batch, Batches
 from tdir.training.checkpoint import LAST, load_checkpoint
-from tests.training.scenes import trainer, write_everything
+from tests.training.scenes import settings, trainer, write_everything
 from tests.training.two_processes import changes
 
 REPOSITORY = Path(__file__).parents[2]
@@ -44,12 +44,16 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     start = parts.translator("vat-light", side=16, dims=(4, 4, 8)).state_dict()
     torch.save({name: value + 0.05 * torch.randn_like(value) for name, value in start.items()}, folder / "start.pth")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command = [*launch, "-m", "tests.training.two_processes", str(folder)]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=280)
+    result = launched("-m", "tests.training.two_processes", str(folder))
     assert result.returncode == 0, result.stderr
     return folder
+
+
+def launched(*command: str) -> subprocess.CompletedProcess[str]:
+    """The result of two processes under torchrun."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *command]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(launch, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=280)
 
 
 def saw(folder: Path, rank: int) -> dict[str, Any]:
@@ -86,6 +90,28 @@ def test_two_processes_train_as_one_with_twice_the_batch(both, tmp_path):
     assert (two - end).norm() < 0.01 * way
     # The second process counts: without its batches the weights end elsewhere.
     assert (flat(half.objective.state_dict()) - end).norm() > 0.1 * way
+
+
+def test_where_one_process_fails_both_raise_its_error(both):
+    expected = [f"process {rank} has a damaged image" for rank in range(2)]
+    assert saw(both, 0)["failures"] == saw(both, 1)["failures"] == expected
+
+
+def test_the_program_trains_under_torchrun_and_no_process_ends_in_a_traceback(both):
+    values = "".join(f"{name} = {value!r}\n" for name, value in settings(both, optim__steps=2).items())
+    (both / "tiny.py").write_text(values)
+    work_dir = both / "program"
+    command = ["tools/train_vat.py", str(both / "tiny.py"), "--launcher", "pytorch", "--work-dir", str(work_dir)]
+    result = launched(*command)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == str(work_dir / "vat.tdir")
+    assert (work_dir / "vat.tdir").exists()
+    result = launched(*command)
+    assert result.returncode != 0
+    # The first process alone looks into the work dir.
+    assert result.stderr.count(f"error: {work_dir / LAST} is a training already") == 2
+    assert "train_vat.py FAILED" in result.stderr  # torchrun's own words
+    assert "main(" not in result.stderr.partition("torch/distributed")[0]
 
 
 def test_an_unknown_launcher_is_refused():
@@ -125,5 +151,6 @@ def test_one_process_alone_needs_no_group():
     assert distributed.start("none").type in ("cpu", "cuda")
     assert (distributed.rank(), distributed.world_size()) == (0, 1)
     assert distributed.is_first()
-    distributed.wait()
+    with pytest.raises(ConfigError, match="alone"), distributed.together():
+        raise ConfigError("alone")
     distributed.stop()

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from tdir.errors import DataError
 from tdir.frozen import state_hash
 from tdir.training import distributed, run
 from tdir.training.batches import Batch, Batches
@@ -36,6 +37,17 @@ class Watched(Batches):
         return batch
 
 
+def failure(rank: int) -> str:
+    """What both processes raise when one of them fails."""
+    try:
+        with distributed.together():
+            if distributed.rank() == rank:
+                raise DataError(f"process {rank} has a damaged image")
+    except DataError as error:
+        return str(error)
+    return "none"
+
+
 def main(folder: Path) -> None:
     """Train, and write what this process saw to ``rank0.json`` or ``rank1.json``."""
     torch.set_num_threads(1)
@@ -44,7 +56,12 @@ def main(folder: Path) -> None:
     run.Batches = Watched  # type: ignore[misc]
     # A work dir each, so that it shows who writes what.
     pipeline, _ = run.train(config(folder, **changes(folder)), folder / name, device=device)
-    saw = {"world": distributed.world_size(), "names": Watched.names, "translator": state_hash(pipeline.translator)}
+    saw = {
+        "world": distributed.world_size(),
+        "names": Watched.names,
+        "translator": state_hash(pipeline.translator),
+        "failures": [failure(0), failure(1)],
+    }
     (folder / f"{name}.json").write_text(json.dumps(saw))
     distributed.stop()
 
