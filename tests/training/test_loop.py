@@ -110,9 +110,12 @@ def test_two_trainings_are_equal_bit_for_bit(root, tmp_path):
     assert equal(first.objective.state_dict(), second.objective.state_dict())
 
 
-def test_a_training_changes_the_translator_and_nothing_frozen(root, tmp_path):
-    runs = trainer(root, tmp_path)
+@pytest.mark.parametrize("fold", [True, False], ids=["folded", "with batch norm"])
+def test_a_training_changes_the_translator_and_nothing_frozen(root, tmp_path, fold):
+    runs = trainer(root, tmp_path, head__fold=fold)
     head, translator = runs.objective.head, runs.objective.translator
+    statistics = [name for name, _ in head.named_buffers() if name.endswith(("running_mean", "num_batches_tracked"))]
+    assert bool(statistics) is not fold
     before = state_hash(head), state_hash(translator)
     runs.fit()
     assert state_hash(head) == before[0]

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tdir import parts
+from tdir.data.images import read_image, to_tensor
 from tdir.errors import ConfigError
 from tdir.heads.base import Head
 from tdir.structures import Detections
@@ -271,3 +273,31 @@ def test_a_batch_without_any_label_can_be_trained_on(head, batch, cycle):
     assert losses.terms["clean"] == losses.terms["mix_degraded"] == losses.terms["mix_clean"] == 0
     found = gradients(built, empty)
     assert any(value.abs().sum() > 0 for value in found.values()) is bool(cycle)
+
+
+@pytest.mark.parametrize(
+    ("name", "side"), [("vat-light", 64), pytest.param("vat-8", 96, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+)
+def test_a_translator_learns_a_hazy_image_by_heart(root, head, name, side):
+    """Through the frozen head: most of what haze adds to the head's loss goes, while the cycle stays closed."""
+    clean = to_tensor(read_image(root / "clean" / "00.png"))[None]
+    clean = functional.interpolate(clean, (side, side), mode="bilinear")
+    with torch.no_grad():
+        labels = head.decode(head(clean), score=0.2)
+        least = head.loss(head(clean), labels).item()
+    hazy = 0.4 * clean + 0.6 * 0.8
+    mask, none = torch.ones(1, 1, side, side), torch.zeros(1)
+    batch = Batch(hazy, hazy, mask, clean, clean, mask, labels, labels, none, none, ["hazy", "clean"])
+    torch.manual_seed(0)
+    built = VaTObjective(parts.translator(name), head, ObjectiveSettings(alpha=None), seed=0)
+    optimizer = torch.optim.AdamW(built.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(40):
+        losses.append(built(batch, 0))
+        optimizer.zero_grad()
+        losses[-1].total.backward()
+        optimizer.step()
+    added = [one.terms["mix_degraded"].item() - least for one in (losses[0], losses[-1])]
+    assert added[1] < 0.3 * added[0]
+    assert losses[-1].terms["cycle_degraded"] < 0.1
+    assert losses[-1].terms["cycle_clean"] < 0.1
