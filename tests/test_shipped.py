@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,18 @@ import pytest
 
 import tdir
 from tdir import bundle as bundles
-from tdir.data.degradations import Haze
+from tdir import weights as weight_files
+from tdir.data.degradations import Haze, LowLight
+from tdir.data.images import to_tensor
 from tdir.evaluation import base_rows, vat_rows
 from tdir.report.records import portable
 from tdir.training.config import TrainConfig, build_data
-from tdir.weights import sha256
+from tdir.training.restorer import RestorerConfig
 from tests.training.scenes import picture, write_detector
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["fog"]
+RESTORERS = ["sci_dark"]
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +52,29 @@ def test_it_is_what_its_recipe_makes(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_its_scores_lie_beside_it_and_are_those_of_this_file(name: str) -> None:
     record = json.loads(bundles.find(name).with_suffix(".json").read_text(encoding="utf-8"))
-    assert record["weights"]["bundle"]["sha256"] == sha256(bundles.find(name))
+    assert record["weights"]["bundle"]["sha256"] == weight_files.sha256(bundles.find(name))
     rows = {row: scores["map"] for row, scores in record["rows"].items()}
     assert rows["vat"] > rows["degraded"]
     assert rows["clean + vat"] > rows["clean"] - 0.005
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_a_restorer_is_what_its_recipe_makes(name: str) -> None:
+    file = weight_files.find(f"{name}.safetensors")
+    record = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    recipe = portable(asdict(RestorerConfig.from_file(ROOT / "configs" / "restorers" / f"{name}.py")))
+    assert record["config"] == json.loads(json.dumps(recipe))
+    assert record["sha256"] == weight_files.sha256(file)
+    assert record["error"]["restored"] < 0.5 * record["error"]["degraded"]
+
+
+def test_sci_brings_light() -> None:
+    rng = np.random.default_rng(2)
+    clean, _ = picture(rng, (96, 128))
+    dark = LowLight(gamma=(3.0, 3.0))(clean, rng)
+    restored = tdir.restorer("sci", "sci_dark.safetensors")(to_tensor(dark)[None])[0]
+    before, after = ((image - to_tensor(clean)).abs().mean() for image in (to_tensor(dark), restored))
+    assert after < 0.6 * before
 
 
 def test_fog_takes_haze_away(detector: Path) -> None:

@@ -130,7 +130,7 @@ class TrainConfig:
         values = {**values, **{name: parts.named(name, text) for name, text in texts.items()}}
         if isinstance(values.get("translator", {}), Mapping):
             values["translator"] = {"type": "vat-light", **values.get("translator", {})}
-        return _checked(cls, values, "config")
+        return checked(cls, values, "config")
 
     @classmethod
     def from_file(cls, path: str | Path, options: Mapping[str, Any] | None = None) -> TrainConfig:
@@ -139,15 +139,7 @@ class TrainConfig:
         Raises:
             ConfigError: if the file is missing, or holds a wrong name.
         """
-        if not Path(path).is_file():
-            raise ConfigError(f"no config {str(path)!r}: the shipped ones are in configs/")
-        try:
-            config = Config.fromfile(str(path))
-            config.merge_from_dict(dict(options or {}))
-        except Exception as error:  # a config is a program of the user's: it may raise anything
-            raise ConfigError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
-        # A name with an underscore is the file's own help, such as a class list that two settings share.
-        return cls.from_dict({name: value for name, value in config.to_dict().items() if not name.startswith("_")})
+        return cls.from_dict(read_config(path, options))
 
     @classmethod
     def for_pair(
@@ -188,7 +180,29 @@ class TrainConfig:
         return asdict(self)
 
 
-def _checked(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
+def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The values of a config file, Python as mmengine reads it, with ``options`` on top.
+
+    Raises:
+        ConfigError: if the file is missing or cannot be read.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(f"no config {str(path)!r}: the shipped ones are in configs/")
+    try:
+        config = Config.fromfile(str(path))
+        config.merge_from_dict(dict(options or {}))
+    except Exception as error:  # a config is a program of the user's: it may raise anything
+        raise ConfigError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+    # A name with an underscore is the file's own help, such as a class list that two settings share.
+    return {name: value for name, value in config.to_dict().items() if not name.startswith("_")}
+
+
+def checked(kind: type[Settings], values: Mapping[str, Any], where: str = "config") -> Settings:
+    """Settings of a kind from a config's values, nested ones too.
+
+    Raises:
+        ConfigError: if a name is unknown or missing, or a value is out of range; ``where`` is in the message.
+    """
     known = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type]
     for name in values:
         if name not in known:
@@ -198,7 +212,7 @@ def _checked(kind: type[Settings], values: Mapping[str, Any], where: str) -> Set
             raise ConfigError(f"config: {name} is a table of settings such as dict(type=...), got {value!r}")
     nested = {"teacher": TeacherSettings, "objective": ObjectiveSettings, "optim": OptimSettings}
     settings = {
-        name: _checked(nested[name], value, name) if name in nested and isinstance(value, Mapping) else value
+        name: checked(nested[name], value, name) if name in nested and isinstance(value, Mapping) else value
         for name, value in values.items()
     }
     try:
