@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tdir.errors import ConfigError, ShapeError
+from tdir.errors import ConfigError, ShapeError, TdirError
 from tdir.frozen import state_hash
 from tdir.heads.base import Head
 from tdir.registry import HEADS
 from tdir.structures import Detections
+from tests.contracts.bad_files import bad_files
 from tests.contracts.raw_outputs import anchor_centres, detached_scores, gradient_by_anchor
 
 YOLOS = ("yolov3-tiny", "yolov5n", "yolov8n", "yolov9t", "yolov10n", "yolo11n", "yolo12n", "yolo26n")
@@ -25,6 +28,7 @@ BUILD: dict[str, list[dict[str, Any]]] = {
     "yolo": [{"model": f"{name}.yaml"} for name in YOLOS],
 }
 CLASSES = {"retinanet": ["5", "2"], "yolo": ["7", "2"]}
+REGISTERED = {HEADS.get(name).__name__: name for name in BUILD}
 CASES = [(name, settings) for name, all_settings in BUILD.items() for settings in all_settings]
 
 
@@ -230,6 +234,27 @@ class TestClasses:
         wrong = CLASSES[name][0] + "x"
         with pytest.raises(ConfigError, match=f"no class '{wrong}'.*'{CLASSES[name][0]}'"):
             HEADS.build({"type": name, **BUILD[name][0], "classes": [wrong]})
+
+
+@pytest.mark.parametrize("name", sorted(BUILD))
+def test_bad_weights_are_refused(name: str, tmp_path: Path) -> None:
+    for file in bad_files(tmp_path):
+        with pytest.raises(TdirError, match=re.escape(file.name)):
+            HEADS.build({"type": name, "weights": file})
+
+
+def test_what_it_is_survives_its_tensors_being_kept_elsewhere(head: Head) -> None:
+    """As in a bundle that holds the head: the same predictions from its architecture and its state."""
+    name = type(head).__name__
+    torch.manual_seed(5)
+    other: Head = HEADS.build({"type": REGISTERED[name], **head.architecture()})
+    other.load_state_dict({key: value.clone() for key, value in head.state_dict().items()})
+    assert state_hash(other) == state_hash(head)
+    images = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        before, after = (one.decode(one(images), score=0.0)[0] for one in (head, other))
+    assert torch.equal(before.boxes, after.boxes)
+    assert torch.equal(before.labels, after.labels)
 
 
 @pytest.mark.parametrize("images", [torch.rand(3, 64, 64), torch.rand(1, 1, 64, 64), torch.zeros(1, 3, 64, 64).byte()])

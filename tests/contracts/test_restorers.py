@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from tdir.errors import ShapeError, TdirError, WeightsError
 from tdir.frozen import state_hash
 from tdir.registry import RESTORERS
 from tdir.restorers.base import Restorer
+from tests.contracts.bad_files import bad_files
 
 NAMES = RESTORERS.names()
 
@@ -33,13 +34,6 @@ WITH_WEIGHTS = [name for name in NAMES if build(name).state_dict() and not RESTO
 def restorer(request: pytest.FixtureRequest) -> Restorer:
     torch.manual_seed(0)
     return build(request.param)
-
-
-class RunsCode:
-    """Unpickled carelessly, it raises an error of its own."""
-
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
-        return exec, ("raise SystemExit('the file ran')",)
 
 
 @pytest.mark.parametrize(
@@ -174,15 +168,9 @@ def test_numbers_that_slow_a_cpu_are_dropped(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_bad_weights_are_refused(name: str, tmp_path: Path) -> None:
-    torch.save({"weight": torch.ones(1000)}, tmp_path / "whole.pth")
-    whole = (tmp_path / "whole.pth").read_bytes()
-    (tmp_path / "truncated.pth").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "garbage.pth").write_bytes(bytes(range(256)) * 9)
-    (tmp_path / "empty.pth").touch()
-    torch.save({"weight": RunsCode()}, tmp_path / "malicious.pth")
-    for file in ("missing", "truncated", "garbage", "empty", "malicious", "whole"):
-        with pytest.raises(TdirError, match=f"{file}\\.pth"):
-            RESTORERS.build({"type": name, "weights": tmp_path / f"{file}.pth"})
+    for file in bad_files(tmp_path):
+        with pytest.raises(TdirError, match=re.escape(file.name)):
+            RESTORERS.build({"type": name, "weights": file})
 
 
 @pytest.mark.parametrize("name", WITH_WEIGHTS)

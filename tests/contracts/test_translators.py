@@ -1,15 +1,18 @@
 """What every registered translator must do; a new one is tested by being registered."""
 
 import copy
+import re
 
 import pytest
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from tdir.errors import ShapeError
+from tdir import parts
+from tdir.errors import ShapeError, TdirError
 from tdir.registry import TRANSLATORS
 from tdir.translators.base import Translator
+from tests.contracts.bad_files import bad_files
 
 SIZES = [(16, 16), (61, 83), (31, 32), (32, 33)]
 
@@ -145,6 +148,12 @@ def test_state_round_trip(name, translator, tmp_path):
     other.load_state_dict(safetensors.torch.load_file(tmp_path / "translator.safetensors"))
     with torch.no_grad():
         assert torch.equal(other(degraded, restored), translator(degraded, restored))
+
+
+def test_bad_weights_are_refused(name, tmp_path):
+    for file in bad_files(tmp_path):
+        with pytest.raises(TdirError, match=re.escape(file.name)):
+            parts.translator(name, weights=file)
 
 
 def test_copies_are_independent(translator):
