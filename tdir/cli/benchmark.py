@@ -25,7 +25,7 @@ from tdir.cli.arguments import HEAD, Options, add_compute_arguments, natural, pa
 from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
-from tdir.evaluation import base_rows, vat_rows
+from tdir.evaluation import base_rows, readable, vat_rows
 from tdir.pipeline import Pipeline
 from tdir.registry import DEGRADATIONS
 from tdir.report.pictures import draw, save_picture, sheet, spread
@@ -70,11 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score, write ``record.json``, ``table.md`` and ``pictures.jpg``, print the table."""
     pipeline = _pipeline(args).to(args.device)
-    data_set, reader = _data(args)
-    settings = {"batch_size": args.batch_size, "limit": args.limit}
-    rows = base_rows(pipeline, data_set, **settings)
+    whole, reader = _data(args)
+    data_set, unreadable = readable(whole, args.limit)
+    rows = base_rows(pipeline, data_set, args.batch_size)
     if pipeline.translator is not None:
-        rows |= vat_rows(pipeline, data_set, **settings)
+        rows |= vat_rows(pipeline, data_set, args.batch_size)
     out = args.out or Path("work_dirs") / _name(args)
     about = describe_pipeline(pipeline)
     if args.pipeline:
@@ -86,13 +86,13 @@ def run(args: argparse.Namespace) -> int:
         samples=args.samples,
         seed=args.seed,
         command=portable_command(args.command_line),
-        data={"layout": reader["type"], "split": reader["split"], **describe_data(data_set, args.limit)},
+        data={"layout": reader["type"], "split": reader["split"], **describe_data(data_set, unreadable)},
         **about,
     )
     table = summary(record)
     (out / "table.md").write_text(table, encoding="utf-8")
     if args.pictures:
-        save_picture(out / "pictures.jpg", _pictures(pipeline, data_set, args.limit, args.pictures))
+        save_picture(out / "pictures.jpg", _pictures(pipeline, data_set, args.pictures))
     print(table)
     return 0
 
@@ -141,7 +141,7 @@ def _name(args: argparse.Namespace) -> str:
     return "_".join(filter(None, ["benchmark", system, data, args.degradation]))
 
 
-def _pictures(pipeline: Pipeline, data_set: DetectionSet, limit: int | None, count: int) -> np.ndarray:
+def _pictures(pipeline: Pipeline, data_set: DetectionSet, count: int) -> np.ndarray:
     """One line of pictures for an image, with what the head finds in each."""
     restorer, head, size = pipeline.restorer, pipeline.head, pipeline.size
     raw, restored = Pipeline(Identity(), None, head, size), Pipeline(restorer, None, head, size)
@@ -150,8 +150,8 @@ def _pictures(pipeline: Pipeline, data_set: DetectionSet, limit: int | None, cou
         columns = {"clean": (data_set.data_set, raw), **columns}
     if pipeline.translator is not None:
         columns["vat"] = (data_set, pipeline)
-    total = min(len(data_set), limit or len(data_set))
-    lines = [[_seen(system, images.image(i)) for images, system in columns.values()] for i in spread(total, count)]
+    chosen = spread(len(data_set), count)
+    lines = [[_seen(system, images.image(i)) for images, system in columns.values()] for i in chosen]
     return sheet(lines, list(columns))
 
 

@@ -149,6 +149,7 @@ class Degraded(DetectionSet):
         self.classes: list[str] = data_set.classes
         self.paths: list[Path] = data_set.paths
         self.names: list[str] = data_set.names
+        self.root = data_set.root
 
     def truth(self, index: int) -> Detections | None:
         """The boxes of image ``index``, as in the set that is degraded."""

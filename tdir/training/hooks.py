@@ -12,8 +12,9 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from tdir.data.images import resize_longest
+from tdir.data.sample import DetectionSet
 from tdir.errors import DataError
-from tdir.evaluation import base_rows, recovered, vat_rows
+from tdir.evaluation import base_rows, readable, recovered, vat_rows
 from tdir.metrics.detection import DetectionScores
 from tdir.pipeline import Pipeline
 from tdir.training.config import TrainConfig, build_data
@@ -73,11 +74,17 @@ class Validation(Hook):
         pipeline: holds the translator that trains.
         config: names the set, how often, and how many pictures.
         work_dir: where ``validation.jsonl`` and the event files go.
+
+    Raises:
+        DataError: if more than 1 % of the labelled images cannot be read.
     """
 
     def __init__(self, pipeline: Pipeline, config: TrainConfig, work_dir: Path):
         self.pipeline, self.every, self.pictures = pipeline, config.validate_every, config.pictures
-        self.data_set = build_data(config.val) if config.val else None
+        self.data_set: DetectionSet | None = None
+        self.unreadable: list[str] = []
+        if config.val:
+            self.data_set, self.unreadable = readable(build_data(config.val))
         self.shown = self.data_set or build_data(config.degraded)
         # A folder of its own: TensorBoard follows one event file in a folder.
         self.file, self.log_dir = work_dir / "validation.jsonl", work_dir / "tensorboard" / "validation"
@@ -124,6 +131,6 @@ class Validation(Hook):
         share = recovered(rows)
         text = ", ".join(f"{name} {scores.map:.3f}/{scores.ap50:.3f}" for name, scores in rows.items())
         log.info("step %d, mAP50-95/mAP50: %s%s", step, text, f"; recovered {share:.0%}" if share is not None else "")
-        entry = {"step": step, "recovered": share, **{name: scores.as_dict() for name, scores in rows.items()}}
+        entry = {"step": step, "recovered": share, "unreadable": self.unreadable}
         with self.file.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(json.dumps(entry | {name: scores.as_dict() for name, scores in rows.items()}) + "\n")
