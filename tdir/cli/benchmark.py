@@ -21,11 +21,12 @@ import numpy as np
 import tdir
 from tdir import bundle as bundles
 from tdir import weights as weight_files
-from tdir.cli.arguments import HEAD, Options, add_compute_arguments, natural, pair_name, positive
+from tdir.cli.arguments import HEAD, Options, add_compute_arguments, folder, natural, pair_name, positive
 from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
 from tdir.evaluation import base_rows, readable, vat_rows
+from tdir.parts import working_restorer
 from tdir.pipeline import Pipeline
 from tdir.registry import DEGRADATIONS
 from tdir.report.pictures import draw, save_picture, sheet, spread
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=natural, default=0, metavar="N", help="of degradation and bootstrap (default: 0)"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: work_dirs/benchmark_<pipeline>_<data>")
+    parser.add_argument("--out", type=folder, metavar="DIR", help="default: work_dirs/benchmark_<pipeline>_<data>")
     parser.add_argument("--pictures", type=natural, default=0, metavar="N", help="images on a sheet with boxes")
     add_compute_arguments(parser, f"the bundle's own, {DEFAULT_SIZE} without a bundle")
 
@@ -103,7 +104,8 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
             raise ConfigError(
                 "say what to score: --pipeline BUNDLE, or both --restorer NAME[:WEIGHTS] and --head [NAME:]WEIGHTS"
             )
-        return Pipeline(tdir.restorer(args.restorer), None, tdir.head(args.head), args.size or DEFAULT_SIZE)
+        restorer = working_restorer(args.restorer)
+        return Pipeline(restorer, None, tdir.head(args.head), args.size or DEFAULT_SIZE)
     # A head given by name knows all of its classes: the set may label others than the translator was trained on.
     head = None if args.head is None else tdir.head(args.head)
     pipeline = tdir.load(args.pipeline, head=head, restorer=args.restorer)
