@@ -27,9 +27,7 @@ PARTS = ("restorer", "translator", "head")
 _KEY = "tdir"
 _ASSETS = Path(__file__).parent / "assets"
 _AGAIN = "copy or download it again"
-_OF_A_PART = (
-    f"it is named like the weights of a part, a bundle ends in {SUFFIX}; give a detector's file as head (--head)"
-)
+_OF_A_PART = f"it is named like weights of a part, a bundle ends in {SUFFIX}; give a detector's file as head (--head)"
 _PARTS_SUFFIXES = (".pt", ".pth")
 
 

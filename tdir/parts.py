@@ -71,8 +71,8 @@ def head(name: PathLike, weights: PathLike | None = None, **settings: Any) -> He
     config = _named("head", name, weights)
     if (kind := config["type"]) not in HEADS.names():
         raise ConfigError(
-            f"unknown head {kind!r}: {closest(kind, HEADS.names())}; a file of weights is named with its suffix, as in "
-            f"{Path(kind).stem + '.pt'!r}"
+            f"unknown head {kind!r}: {closest(kind, HEADS.names())} (A file of weights is named with its suffix, as in "
+            f"{Path(kind).stem + '.pt'!r}.)"
         )
     return build_registered("head", {**config, **settings})
 

@@ -93,7 +93,7 @@ def test_a_wrong_config_is_answered_with_the_fix(config: Any, said: str) -> None
 
 
 def test_a_head_s_weights_need_their_suffix() -> None:
-    with pytest.raises(ConfigError, match=r"unknown head 'yolov8n': did you mean 'yolo'\?; .* as in 'yolov8n\.pt'"):
+    with pytest.raises(ConfigError, match=r"unknown head 'yolov8n': did you mean 'yolo'\? .* as in 'yolov8n\.pt'"):
         tdir.head("yolov8n")
 
 
