@@ -22,9 +22,10 @@ from several_seeds import spread, trained, write_result
 from tdir.cli.arguments import Options
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError
-from tdir.evaluation import vat_rows
+from tdir.evaluation import readable, vat_rows
 from tdir.registry import closest
 from tdir.report.records import describe_data, describe_pipeline
+from tdir.report.tables import unread
 from tdir.training.config import TrainConfig, build_data
 
 DEFAULT = "default"
@@ -82,7 +83,7 @@ def measure(
     val = TrainConfig.from_file(path, base).val
     if val is None or "degradation" not in val:
         raise ConfigError(f"{path} has no 'val' with a 'degradation': an ablation scores degraded and clean images")
-    data_set = build_data(val)
+    data_set, unreadable = readable(build_data(val))
     found = {}
     for name in names:
         by_seed = []
@@ -97,7 +98,7 @@ def measure(
             },
         }
     about = {key: by_seed[0][key] for key in ("pipeline", "weights", "protocol")}
-    return {"seeds": seeds, "options": options, "data": describe_data(data_set), **about, "variants": found}
+    return {"seeds": seeds, "options": options, "data": describe_data(data_set, unreadable), **about, "variants": found}
 
 
 def table(record: dict[str, Any]) -> str:
@@ -116,7 +117,7 @@ def table(record: dict[str, Any]) -> str:
     shared = "".join(f", {key}={value}" for key, value in record["options"].items())
     return "\n".join(lines) + (
         f"\n\nmAP50-95, mean ± standard deviation over seeds {seeds}{shared}. Differences are the mean and the "
-        "deviation of those under the same seed.\n"
+        "deviation of those under the same seed.\n" + "".join(f"{sentence}\n" for sentence in unread(record["data"]))
     )
 
 

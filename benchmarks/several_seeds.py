@@ -23,7 +23,7 @@ from typing import Any
 import tdir
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError
-from tdir.evaluation import base_rows, vat_rows
+from tdir.evaluation import base_rows, readable, vat_rows
 from tdir.metrics.detection import DetectionScores
 from tdir.parts import build_part
 from tdir.report.records import (
@@ -34,7 +34,7 @@ from tdir.report.records import (
     portable,
     portable_command,
 )
-from tdir.report.tables import difference_table
+from tdir.report.tables import difference_table, unread
 from tdir.training.checkpoint import LAST
 from tdir.training.config import TrainConfig, build_data
 from tdir.training.run import train
@@ -70,7 +70,7 @@ def measure(config: TrainConfig, seeds: list[int], oracle: bool, work_dir: Path,
         raise ConfigError(f"{config.name} has no 'val', the labelled set to score on")
     # Every seed looks at the same images: one cache serves them all.
     config = replace(config, teacher=replace(config.teacher, cache_dir=str(work_dir / "cache")))
-    data_set = build_data(config.val)
+    data_set, unreadable = readable(build_data(config.val))
     scored: list[dict[str, DetectionScores]] = []
     for seed in seeds:
         pipeline = trained(replace(config, seed=seed, val=None), work_dir / f"seed-{seed}", device)
@@ -78,7 +78,7 @@ def measure(config: TrainConfig, seeds: list[int], oracle: bool, work_dir: Path,
         scored.append({**base, **vat_rows(pipeline, data_set)})
     result = {
         **describe_pipeline(pipeline),
-        "data": describe_data(data_set),
+        "data": describe_data(data_set, unreadable),
         "seeds": seeds,
         "by_seed": {str(seed): compare(rows) for seed, rows in zip(seeds, scored)},
         "over_seeds": {
@@ -124,6 +124,7 @@ def table(record: dict[str, Any]) -> str:
         text += f"Recovered of the gap from degraded to clean, by seed: {shares}"
         oracle = record.get("oracle", {}).get("recovered", {}).get("vat")
         text += f"; oracle: {oracle:.0%}.\n" if oracle is not None else ".\n"
+    text += "".join(f"{sentence}\n" for sentence in unread(record["data"]))
     for seed, found in record["by_seed"].items():
         text += f"\nSeed {seed}, paired bootstrap over images:\n\n{difference_table(found['differences'])}"
     return text

@@ -27,6 +27,8 @@ PARTS = ("restorer", "translator", "head")
 _KEY = "tdir"
 _ASSETS = Path(__file__).parent / "assets"
 _AGAIN = "copy or download it again"
+_OF_A_PART = f"it is named like weights of a part, a bundle ends in {SUFFIX}; give a detector's file as head (--head)"
+_PARTS_SUFFIXES = (".pt", ".pth")
 
 
 @dataclass
@@ -121,7 +123,8 @@ def read(path: str | os.PathLike[str]) -> Bundle:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a readable bundle ({error}): {_AGAIN}") from error
+        fix = _OF_A_PART if Path(path).suffix in _PARTS_SUFFIXES else _AGAIN
+        raise WeightsError(f"{path} is not a readable bundle ({error}): {fix}") from error
     if _KEY not in metadata:
         raise WeightsError(f"{path} is a safetensors file but not a tdir bundle: give a file that Pipeline.save wrote")
     bundle = Bundle(**_checked_header(path, metadata[_KEY]), tensors=tensors)
@@ -173,11 +176,13 @@ def find(name: str | os.PathLike[str]) -> Path:
     """The file of a bundle: a path, or the short name of one that comes with tdir or lies in ``TDIR_WEIGHTS``.
 
     Raises:
-        WeightsError: if there is no such file.
+        WeightsError: if there is no such file, or the name is that of a part's weights.
     """
     given = Path(name).expanduser()
     if given.is_file() or given.suffix == SUFFIX:
         return weight_files.find(given)
+    if given.suffix in _PARTS_SUFFIXES:
+        raise WeightsError(f"{str(name)!r} is no bundle: {_OF_A_PART}")
     try:
         return weight_files.find(f"{os.fspath(name)}{SUFFIX}")
     except WeightsError as error:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from tqdm import tqdm
 
 from tdir.data.classes import match_classes, unmatched_classes
 from tdir.data.degradations import Degraded
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import DetectionSet, check_skipped
 from tdir.errors import DataError
 from tdir.metrics.bootstrap import paired_bootstrap
-from tdir.metrics.detection import CocoMAP, DetectionScores
+from tdir.metrics.detection import CocoMAP, DetectionScores, without_objects
 from tdir.pipeline import Pipeline
 from tdir.restorers.identity import Identity
 from tdir.structures import Detections
@@ -22,17 +22,46 @@ SCORE, IOU, MAX_DET = 0.001, 0.7, 300  # what ultralytics validates with
 log = logging.getLogger("tdir")
 
 
+def readable(data_set: DetectionSet, limit: int | None = None) -> tuple[DetectionSet, list[str]]:
+    """The images of a set that can be read, found out once, so that all rows are scored on the same ones.
+
+    Args:
+        data_set: any set; of a degraded one, the images before the degradation are read.
+        limit: only the first images.
+
+    Returns:
+        These images, and the names of those that cannot be read.
+
+    Raises:
+        DataError: if the latter are more than 1 %.
+    """
+    source = data_set.data_set if isinstance(data_set, Degraded) else data_set
+    count = min(len(data_set), limit or len(data_set))
+    skipped: dict[int, str] = {}
+    for i in tqdm(range(count), desc="reading", unit="image", disable=None, leave=False):
+        try:
+            source.image(i)
+        except DataError as error:
+            log.warning("skipped: %s", error)
+            skipped[i] = str(error)
+            check_skipped(list(skipped.values()), count)
+    if skipped:
+        log.warning("%d of %d images cannot be read and are left out of every row", len(skipped), count)
+    kept = [i for i in range(count) if i not in skipped]
+    return data_set.subset(kept), [data_set.names[i] for i in skipped]
+
+
 def evaluate(
-    pipeline: Pipeline, data_set: DetectionSet, name: str = "evaluate", batch_size: int = 8, limit: int | None = None
+    pipeline: Pipeline, data_set: DetectionSet, name: str = "evaluate", batch_size: int = 8
 ) -> DetectionScores:
     """mAP of a pipeline on the classes that a data set labels.
 
     Args:
         pipeline: predicts; its size is the protocol's.
-        data_set: labelled images; a class that the head does not know scores 0.
+        data_set: labelled images, each of them readable. A class that the head does not know scores 0, one without
+            an object to find is left out of the mean.
         name: of the progress bar.
         batch_size: images at a time.
-        limit: only the first images.
 
     Raises:
         DataError: if the set has no truth.
@@ -41,7 +70,7 @@ def evaluate(
     classes = data_set.classes
     to_set = {head: own for own, head in match_classes(classes, pipeline.head.classes).items()}
     metric = CocoMAP(classes)
-    count = min(len(data_set), limit or len(data_set))
+    count = len(data_set)
     for start in tqdm(range(0, count, batch_size), desc=name, unit="batch", disable=None, leave=False):
         samples = [data_set[i] for i in range(start, min(start + batch_size, count))]
         images = [sample.image for sample in samples]
@@ -62,29 +91,37 @@ def _relabelled(found: Detections, to_set: Mapping[int, int], classes: int) -> D
     return Detections(found.boxes, labels, found.scores)[labels >= 0]
 
 
-def base_rows(pipeline: Pipeline, data_set: DetectionSet, **settings: int | None) -> dict[str, DetectionScores]:
+def base_rows(pipeline: Pipeline, data_set: DetectionSet, batch_size: int = 8) -> dict[str, DetectionScores]:
     """The rows that no training changes, and what the restorer alone does to clean images.
 
     The clean rows exist where tdir made the degradation itself.
     """
     restorer, head, size = pipeline.restorer, pipeline.head, pipeline.size
-    for missing in unmatched_classes(data_set.classes, head.classes):
-        log.warning("the head does not know the class %r of the data set: it scores 0", missing)
     raw, restored = Pipeline(Identity(), None, head, size), Pipeline(restorer, None, head, size)
     rows = {}
     if isinstance(data_set, Degraded):
-        rows["clean"] = evaluate(raw, data_set.data_set, "clean", **settings)  # type: ignore[arg-type]
-        rows["clean + restorer"] = evaluate(restored, data_set.data_set, "clean + restorer", **settings)  # type: ignore[arg-type]
-    rows["degraded"] = evaluate(raw, data_set, "degraded", **settings)  # type: ignore[arg-type]
-    rows["restorer"] = evaluate(restored, data_set, "restorer", **settings)  # type: ignore[arg-type]
+        rows["clean"] = evaluate(raw, data_set.data_set, "clean", batch_size)
+        rows["clean + restorer"] = evaluate(restored, data_set.data_set, "clean + restorer", batch_size)
+    rows["degraded"] = evaluate(raw, data_set, "degraded", batch_size)
+    rows["restorer"] = evaluate(restored, data_set, "restorer", batch_size)
+    _warn_of_classes(rows["degraded"], head.classes)
     return rows
 
 
-def vat_rows(pipeline: Pipeline, data_set: DetectionSet, **settings: int | None) -> dict[str, DetectionScores]:
+def _warn_of_classes(scores: DetectionScores, known: Sequence[str]) -> None:
+    """Name the classes that pull the mean to 0 and those that do not enter it."""
+    for name in unmatched_classes(list(scores.per_class), known):
+        if scores.per_class[name]["truths"]:
+            log.warning("the head does not know the class %r of the data set: it scores 0", name)
+    if absent := without_objects(scores.per_class):
+        log.warning("no object of these classes to find, they are left out of the mean: %s", ", ".join(absent))
+
+
+def vat_rows(pipeline: Pipeline, data_set: DetectionSet, batch_size: int = 8) -> dict[str, DetectionScores]:
     """The pipeline on the degraded images and, where they exist, the whole pipeline on the clean ones."""
-    rows = {"vat": evaluate(pipeline, data_set, "vat", **settings)}  # type: ignore[arg-type]
+    rows = {"vat": evaluate(pipeline, data_set, "vat", batch_size)}
     if isinstance(data_set, Degraded):
-        rows["clean + vat"] = evaluate(pipeline, data_set.data_set, "clean + vat", **settings)  # type: ignore[arg-type]
+        rows["clean + vat"] = evaluate(pipeline, data_set.data_set, "clean + vat", batch_size)
     return rows
 
 

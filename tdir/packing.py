@@ -14,7 +14,7 @@ from tdir import weights as weight_files
 from tdir.bundle import Bundle
 from tdir.errors import ConfigError, TdirError, WeightsError
 from tdir.heads.base import Head
-from tdir.parts import PathLike, build_part, build_registered
+from tdir.parts import PathLike, build_registered, working_restorer
 from tdir.registry import RESTORERS
 from tdir.restorers.base import Restorer
 from tdir.translators.base import Translator
@@ -85,7 +85,7 @@ def _restorer(bundle: Bundle, file: Path, given: PathLike | Restorer | None) -> 
             f"restorer='module:{name or 'net.ts'}', or a restorer as it is"
         )
     if given is not None:
-        return given if isinstance(given, Restorer) else build_part("restorer", os.fspath(given))
+        return given if isinstance(given, Restorer) else working_restorer(os.fspath(given))
     restorer: Restorer = _rebuilt("restorer", bundle, file)
     restorer.weights_name, restorer.weights_sha256 = name, digest
     return restorer

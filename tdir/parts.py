@@ -13,7 +13,7 @@ from tdir import bundle as bundles
 from tdir import weights as weight_files
 from tdir.errors import ConfigError
 from tdir.heads.base import Head
-from tdir.registry import HEADS, RESTORERS, TRANSLATORS, Registry
+from tdir.registry import HEADS, RESTORERS, TRANSLATORS, Registry, closest
 from tdir.restorers.base import Restorer
 from tdir.translators.base import Translator
 
@@ -68,7 +68,13 @@ def head(name: PathLike, weights: PathLike | None = None, **settings: Any) -> He
         ConfigError: if the name, a class or a setting is unknown, or a package that the head needs is not installed.
         WeightsError: if the file is missing, damaged, of another model, or wants to run code.
     """
-    return build_registered("head", {**_named("head", name, weights), **settings})
+    config = _named("head", name, weights)
+    if (kind := config["type"]) not in HEADS.names():
+        raise ConfigError(
+            f"unknown head {kind!r}: {closest(kind, HEADS.names())} (A file of weights is named with its suffix, as in "
+            f"{Path(kind).stem + '.pt'!r}.)"
+        )
+    return build_registered("head", {**config, **settings})
 
 
 def named(kind: str, text: PathLike) -> dict[str, str]:
@@ -93,6 +99,22 @@ def build_part(kind: str, config: Any) -> Any:
     if "name" in settings:
         raise ConfigError(f"{kind} {config['type']!r} has no setting 'name': its name is the 'type'")
     return {"restorer": restorer, "translator": translator, "head": head}[kind](config["type"], **settings)
+
+
+def working_restorer(config: Any) -> Restorer:
+    """A restorer from a config or from ``NAME[:WEIGHTS]``, to be used on images and not only described or filled.
+
+    Raises:
+        ConfigError: if it is a network without weights, or as :func:`build_part` does.
+    """
+    part: Restorer = build_part("restorer", config)
+    if part.state_dict() and part.weights_sha256 is None:
+        name = config_of("restorer", part)["type"]
+        raise ConfigError(
+            f"restorer {name!r} has no weights, and an untrained one restores nothing: --restorer {name}:FILE, or "
+            f"restorer=dict(type={name!r}, weights=FILE) in a config; 'identity' needs none"
+        )
+    return part
 
 
 def available() -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ from tdir.heads.base import Head
 from tdir.inputs import Images, Prepared, as_given, as_list, prepare
 from tdir.parts import PathLike, build_part, config_of
 from tdir.parts import head as build_head
+from tdir.ranges import COUNT, SHARE
 from tdir.registry import closest
 from tdir.restorers.base import Restorer
 from tdir.structures import Detections, check_images
@@ -48,8 +49,8 @@ class Pipeline(nn.Module):
         if translator is not None:
             _check_part("translator", translator, Translator)
         _check_part("head", head, Head)
-        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
-            raise ConfigError(f"size is the longest side, a whole number of pixels from 1, or None, got {size!r}")
+        if size is not None:
+            COUNT.check("size, the longest side in pixels,", size)
         self.restorer, self.translator, self.head, self.size = restorer, translator, head, size
         self.trained: dict[str, Any] = {}
 
@@ -252,12 +253,10 @@ def _check_part(kind: str, part: Any, base: type) -> None:
 
 
 def _check_settings(score: float, iou: float, max_det: int, batch_size: int) -> None:
-    for name, value in (("score", score), ("iou", iou)):
-        if not 0 <= value <= 1:
-            raise ConfigError(f"{name} must lie in [0, 1], got {value}")
-    for name, value in (("max_det", max_det), ("batch_size", batch_size)):
-        if value < 1:
-            raise ConfigError(f"{name} must be at least 1, got {value}")
+    SHARE.check("score", score)
+    SHARE.check("iou", iou)
+    COUNT.check("max_det", max_det)
+    COUNT.check("batch_size", batch_size)
 
 
 def _on_the_given(found: Detections, image: Prepared) -> Detections:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,12 @@ class Range:
     with_most: bool = True
 
     def __contains__(self, value: Any) -> bool:
-        kinds = int if self.whole else (int, float)
-        if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
+        kind = numbers.Integral if self.whole else numbers.Real  # NumPy's are such too
+        if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value):
             return False
-        above = value >= self.least if self.with_least else value > self.least
-        return above and (value <= self.most if self.with_most else value < self.most)
+        number = float(value)
+        above = number >= self.least if self.with_least else number > self.least
+        return above and (number <= self.most if self.with_most else number < self.most)
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
@@ -49,6 +51,18 @@ class Range:
         """
         if value not in self:
             raise ConfigError(f"{name} is {self}, got {value!r}")
+
+    def pair(self, name: str, value: Any) -> tuple[float, float]:
+        """The least and the greatest number of a range within this one.
+
+        Raises:
+            ConfigError: if it is not two such numbers, the greater one last; ``name`` and value are in the message.
+        """
+        if not isinstance(value, list | tuple) or len(value) != 2 or any(one not in self for one in value):
+            raise ConfigError(f"{name} is two numbers, each {self}, got {value!r}")
+        if value[0] > value[1]:
+            raise ConfigError(f"{name} is a least and a greatest number, got {value!r}: swap them")
+        return float(value[0]), float(value[1])
 
 
 COUNT = Range(1, whole=True)

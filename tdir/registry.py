@@ -60,12 +60,15 @@ class Registry(_MMRegistry):
             raise ConfigError(f"unknown {self.kind} {key!r}: {closest(str(key), self.module_dict)}")
         return self.module_dict[key]
 
-    def build(self, cfg: Mapping[str, Any], **defaults: Any) -> Any:
-        """Build ``{"type": name, **settings}``.
+    def build(self, cfg: Mapping[str, Any] | str, **defaults: Any) -> Any:
+        """Build ``{"type": name, **settings}``; a name alone is one without settings.
 
         Raises:
-            ConfigError: if the name is unknown, or a setting is not one that this part takes.
+            ConfigError: if it is neither, the name is unknown, or a setting is not one that this part takes.
         """
+        cfg = {"type": cfg} if isinstance(cfg, str) else cfg
+        if not isinstance(cfg, Mapping):
+            raise ConfigError(f"a {self.kind} is a name or {{'type': name, ...}}, got {cfg!r}")
         settings = {**defaults, **cfg}
         if "type" not in settings:
             raise ConfigError(f"a {self.kind} needs a 'type', got {dict(cfg)}: {closest('', self.names())}")

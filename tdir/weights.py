@@ -29,6 +29,7 @@ _ASSETS = Path(__file__).parent / "assets"
 _WRAPPERS = ("state_dict", "model", "params")
 _AGAIN = "copy or download it again"
 _TAKES = "give a .pt, .pth or .safetensors file"
+_DETECTOR = "is a detector of ultralytics: give it as head (--head); nothing in it was run"
 # What zipfile raises on a damaged or a strange archive.
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError)
 
@@ -164,6 +165,8 @@ def _code_fault(pickled: bytes) -> str:
     code = [name for name in _imports(pickled) if not _TENSOR_IMPORTS.fullmatch(name)]
     if not code:
         return ""
+    if any(name.startswith("ultralytics.") for name in code):
+        return _DETECTOR
     return (
         f"wants to run code ({', '.join(dict.fromkeys(code[:3]))}); nothing was executed: where you trust the file, "
         "save its tensors alone with torch.save(model.state_dict(), path)"
@@ -197,6 +200,8 @@ def _named_tensors(path: Path, content: Any) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not content:
         found = "an empty dictionary" if isinstance(content, Mapping) else f"a {type(content).__name__}"
         raise WeightsError(f"weight file {path} holds {found}, not tensors by name: save model.state_dict()")
+    if any(type(value).__module__.startswith("ultralytics.") for value in content.values()):
+        raise WeightsError(f"weight file {path} {_DETECTOR}")  # torch reads them once ultralytics has opened one
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             kind = type(value).__name__

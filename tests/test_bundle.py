@@ -329,6 +329,14 @@ def test_a_bundle_is_found_by_a_short_name(
         tdir.load("hail")
 
 
+def test_weights_of_a_part_are_no_bundle(checkpoint: Path) -> None:
+    for name in ("yolov8n.pt", str(checkpoint)):
+        with pytest.raises(
+            WeightsError, match=r"no.* bundle.*: .*a bundle ends in \.tdir; give a .* as head \(--head\)"
+        ):
+            tdir.load(name)
+
+
 def test_shipped_bundles_are_those_in_the_package() -> None:
     folder = Path(tdir.__file__).parent / "assets"
     assert bundles.shipped() == sorted(path.stem for path in folder.glob("*.tdir"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from tdir.data.degradations import Degradation, Degraded
 from tdir.data.images import Depth, Pixels
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
-from tdir.evaluation import base_rows, differences, evaluate, recovered, vat_rows
+from tdir.evaluation import base_rows, differences, evaluate, readable, recovered, vat_rows
 from tdir.heads.base import Head
 from tdir.pipeline import Pipeline
 from tdir.restorers.base import Restorer
@@ -28,19 +27,29 @@ COUNT = 6
 class Squares(DetectionSet):
     """White squares on black, one an image."""
 
-    def __init__(self, classes: tuple[str, ...] = ("gnu", "car"), labelled: bool = True):
+    def __init__(
+        self,
+        classes: tuple[str, ...] = ("gnu", "car"),
+        labelled: bool = True,
+        count: int = COUNT,
+        broken: tuple[int, ...] = (),
+        label: str = "car",
+    ):
         self.classes, self.labelled, self.read = list(classes), labelled, 0
-        self.names = [str(i) for i in range(COUNT)]
+        self.broken, self.label = broken, label
+        self.names = [str(i) for i in range(count)]
         self.paths = [Path(name) for name in self.names]
 
     def truth(self, index: int) -> Detections | None:
-        box = torch.tensor([[4.0 + index, 4, 20 + 2 * index, 24]])
-        return Detections(box, torch.tensor([self.classes.index("car")])) if self.labelled else None
+        box = torch.tensor([[4.0 + index % COUNT, 4, 20 + 2 * (index % COUNT), 24]])
+        return Detections(box, torch.tensor([self.classes.index(self.label)])) if self.labelled else None
 
     def image(self, index: int) -> Pixels:
         self.read += 1
+        if index in self.broken:
+            raise DataError(f"{index} is broken")
         image = np.zeros((32, 48, 3), dtype=np.uint8)
-        image[4:24, 4 + index : 20 + 2 * index] = 255
+        image[4:24, 4 + index % COUNT : 20 + 2 * (index % COUNT)] = 255
         return image
 
 
@@ -106,10 +115,17 @@ def pipeline() -> Pipeline:
     return Pipeline(Brighten(2), Threshold(), WhiteCars())
 
 
-def test_a_class_that_the_head_does_not_know_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "tdir"):
-        rows = base_rows(Pipeline(Identity(), None, WhiteCars()), Squares(), batch_size=4)
-    assert caplog.text.count("does not know the class 'gnu'") == 1
+def test_a_class_that_the_head_does_not_know_scores_0(caplog: pytest.LogCaptureFixture) -> None:
+    rows = base_rows(Pipeline(Identity(), None, WhiteCars()), Squares(label="gnu"), batch_size=4)
+    assert caplog.text.count("does not know the class 'gnu' of the data set: it scores 0") == 1
+    assert "left out of the mean: car" in caplog.text
+    assert rows["degraded"].map == rows["degraded"].per_class["gnu"]["map"] == 0
+
+
+def test_a_class_without_an_object_is_left_out_of_the_mean(caplog: pytest.LogCaptureFixture) -> None:
+    rows = base_rows(Pipeline(Identity(), None, WhiteCars()), Squares(), batch_size=4)
+    assert caplog.text.count("left out of the mean: gnu") == 1
+    assert "scores 0" not in caplog.text
     scores = rows["degraded"]
     assert scores.map == scores.per_class["car"]["map"] == pytest.approx(1)
     assert np.isnan(scores.per_class["gnu"]["map"])
@@ -155,8 +171,26 @@ def test_differences_are_paired(pipeline: Pipeline) -> None:
 
 def test_a_limit_reads_only_the_first_images(pipeline: Pipeline) -> None:
     data_set = Squares()
-    assert evaluate(pipeline, data_set, batch_size=2, limit=3).images == data_set.read == 3
-    assert evaluate(pipeline, data_set, limit=99).images == COUNT
+    some, unreadable = readable(data_set, limit=3)
+    assert data_set.read == 3
+    assert unreadable == []
+    assert evaluate(pipeline, some, batch_size=2).images == 3
+    assert len(readable(data_set, limit=99)[0]) == COUNT
+
+
+def test_all_rows_are_scored_on_the_images_that_can_be_read(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    data_set = Degraded(Squares(count=100, broken=(7,)), Dim())
+    some, unreadable = readable(data_set)
+    rows = {**base_rows(pipeline, some), **vat_rows(pipeline, some)}
+    assert {row.images for row in rows.values()} == {99}
+    assert rows["clean"].map == rows["vat"].map == pytest.approx(1)
+    assert unreadable == ["7"]
+    assert "skipped: 7 is broken" in caplog.text
+    assert "1 of 100 images cannot be read" in caplog.text
+    with pytest.raises(DataError, match="2 of 100 images cannot be read, more than 1 %: 7 is broken; 9 is broken"):
+        readable(Squares(count=100, broken=(7, 9)))
 
 
 def test_a_set_without_truth_or_common_classes_is_refused(pipeline: Pipeline) -> None:

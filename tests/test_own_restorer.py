@@ -73,6 +73,11 @@ def test_loading_a_bundle_opens_no_code(
         tdir.load(saved, head=head)
 
 
+def test_another_in_its_place_needs_weights(saved: Path, head: Head) -> None:
+    with pytest.raises(ConfigError, match="'aodnet' has no weights"):
+        tdir.load(saved, head=head, restorer="aodnet")
+
+
 def test_it_is_given_again(saved: Path, script: Path, head: Head) -> None:
     restorer = tdir.restorer("module", script)
     loaded = tdir.load(saved, head=head, restorer=restorer)

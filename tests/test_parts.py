@@ -12,7 +12,7 @@ import tdir
 from tdir.errors import ConfigError
 from tdir.frozen import state_hash
 from tdir.heads.yolo import Yolo
-from tdir.parts import named
+from tdir.parts import named, working_restorer
 
 
 def test_a_config_and_a_line_build_the_same() -> None:
@@ -90,6 +90,20 @@ def test_name_and_weights_in_one_word(kind: str, text: str, config: dict[str, st
 def test_a_wrong_config_is_answered_with_the_fix(config: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         tdir.build(config)
+
+
+def test_a_head_s_weights_need_their_suffix() -> None:
+    with pytest.raises(ConfigError, match=r"unknown head 'yolov8n': did you mean 'yolo'\? .* as in 'yolov8n\.pt'"):
+        tdir.head("yolov8n")
+
+
+def test_an_untrained_restorer_is_not_put_to_work(tmp_path: Path) -> None:
+    for config in ("aodnet", {"type": "aodnet", "padding": "zeros"}):
+        with pytest.raises(ConfigError, match="'aodnet' has no weights.*--restorer aodnet:FILE"):
+            working_restorer(config)
+    torch.save(tdir.restorer("aodnet").state_dict(), tmp_path / "dehazer.pth")
+    assert working_restorer(f"aodnet:{tmp_path / 'dehazer.pth'}").weights_sha256
+    assert working_restorer("dcp").weights_sha256 is None
 
 
 def test_what_is_available() -> None:

@@ -140,7 +140,7 @@ class TestModule:
 
     @pytest.mark.parametrize("size", [0, -3, 2.5, "320", True])
     def test_a_wrong_size_is_refused(self, size: Any, bright: Bright) -> None:
-        with pytest.raises(ConfigError, match="size is the longest side"):
+        with pytest.raises(ConfigError, match=f"the longest side in pixels, is a whole number from 1, got {size!r}"):
             plain(bright, size)
 
     def test_a_wrong_part_is_refused(self, bright: Bright) -> None:
@@ -236,10 +236,19 @@ class TestPredict:
         assert not found.boxes.is_inference()
 
     @pytest.mark.parametrize(
-        ("setting", "value"), [("score", 1.5), ("score", -0.1), ("iou", 2), ("max_det", 0), ("batch_size", 0)]
+        ("setting", "value"),
+        [
+            ("score", 1.5),
+            ("score", "a"),
+            ("score", -0.1),
+            ("iou", 2),
+            ("max_det", 0),
+            ("max_det", 1.5),
+            ("batch_size", 0),
+        ],
     )
     def test_settings_out_of_range_are_refused(self, setting: str, value: Any, bright: Bright) -> None:
-        with pytest.raises(ConfigError, match=f"{setting} must .*got {value}"):
+        with pytest.raises(ConfigError, match=f"{setting} is .*got {value!r}"):
             plain(bright).predict(noise(8, 8), **{setting: value})
 
     @pytest.mark.parametrize(

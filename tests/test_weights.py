@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from tdir import weights
 from tdir.errors import WeightsError
+from tdir.heads.yolo import Yolo
 
 TENSORS = {"conv.weight": torch.arange(4096.0).reshape(64, 64), "conv.bias": torch.arange(3)}
 LEGACY = {"_use_new_zipfile_serialization": False}
@@ -195,6 +196,15 @@ def test_a_pickled_module_is_named(tmp_path: Path) -> None:
     # Once ultralytics has opened a file of its own, torch takes layers for harmless in the whole process.
     with pytest.raises(WeightsError, match=r"wants to run code \(torch\.nn\.modules\.conv\.Conv2d|holds a Conv2d"):
         weights.read_tensors(tmp_path / "net.pth")
+
+
+def test_a_detector_of_ultralytics_is_sent_to_the_head(tmp_path: Path) -> None:
+    torch.save({"epoch": 3, "model": Yolo(model="yolov8n.yaml", fold=False).model}, tmp_path / "yolo.pt")
+    with pytest.raises(WeightsError, match=r"yolo\.pt is a detector of ultralytics: give it as head \(--head\)"):
+        weights.read_tensors(tmp_path / "yolo.pt")
+    Yolo(tmp_path / "yolo.pt")  # from now on torch takes such files for harmless
+    with pytest.raises(WeightsError, match=r"yolo\.pt is a detector of ultralytics: give it as head \(--head\)"):
+        weights.read_tensors(tmp_path / "yolo.pt")
 
 
 def test_a_torchscript_program_is_named(tmp_path: Path) -> None:

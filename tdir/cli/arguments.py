@@ -55,6 +55,15 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def folder(text: str) -> Path:
+    """A folder that is there or can be made."""
+    path = Path(text)
+    for place in (path, *path.parents):
+        if place.is_file():
+            raise argparse.ArgumentTypeError(f"{str(place)!r} is a file, and results need a folder: give another name")
+    return path
+
+
 def device(text: str) -> torch.device:
     """A device that this machine has."""
     try:

@@ -21,11 +21,12 @@ import numpy as np
 import tdir
 from tdir import bundle as bundles
 from tdir import weights as weight_files
-from tdir.cli.arguments import HEAD, Options, add_compute_arguments, natural, pair_name, positive
+from tdir.cli.arguments import HEAD, Options, add_compute_arguments, folder, natural, pair_name, positive
 from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
-from tdir.evaluation import base_rows, vat_rows
+from tdir.evaluation import base_rows, readable, vat_rows
+from tdir.parts import working_restorer
 from tdir.pipeline import Pipeline
 from tdir.registry import DEGRADATIONS
 from tdir.report.pictures import draw, save_picture, sheet, spread
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=natural, default=0, metavar="N", help="of degradation and bootstrap (default: 0)"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: work_dirs/benchmark_<pipeline>_<data>")
+    parser.add_argument("--out", type=folder, metavar="DIR", help="default: work_dirs/benchmark_<pipeline>_<data>")
     parser.add_argument("--pictures", type=natural, default=0, metavar="N", help="images on a sheet with boxes")
     add_compute_arguments(parser, f"the bundle's own, {DEFAULT_SIZE} without a bundle")
 
@@ -70,11 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score, write ``record.json``, ``table.md`` and ``pictures.jpg``, print the table."""
     pipeline = _pipeline(args).to(args.device)
-    data_set, reader = _data(args)
-    settings = {"batch_size": args.batch_size, "limit": args.limit}
-    rows = base_rows(pipeline, data_set, **settings)
+    whole, reader = _data(args)
+    data_set, unreadable = readable(whole, args.limit)
+    rows = base_rows(pipeline, data_set, args.batch_size)
     if pipeline.translator is not None:
-        rows |= vat_rows(pipeline, data_set, **settings)
+        rows |= vat_rows(pipeline, data_set, args.batch_size)
     out = args.out or Path("work_dirs") / _name(args)
     about = describe_pipeline(pipeline)
     if args.pipeline:
@@ -86,13 +87,13 @@ def run(args: argparse.Namespace) -> int:
         samples=args.samples,
         seed=args.seed,
         command=portable_command(args.command_line),
-        data={"layout": reader["type"], "split": reader["split"], **describe_data(data_set, args.limit)},
+        data={"layout": reader["type"], "split": reader["split"], **describe_data(data_set, unreadable)},
         **about,
     )
     table = summary(record)
     (out / "table.md").write_text(table, encoding="utf-8")
     if args.pictures:
-        save_picture(out / "pictures.jpg", _pictures(pipeline, data_set, args.limit, args.pictures))
+        save_picture(out / "pictures.jpg", _pictures(pipeline, data_set, args.pictures))
     print(table)
     return 0
 
@@ -103,7 +104,8 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
             raise ConfigError(
                 "say what to score: --pipeline BUNDLE, or both --restorer NAME[:WEIGHTS] and --head [NAME:]WEIGHTS"
             )
-        return Pipeline(tdir.restorer(args.restorer), None, tdir.head(args.head), args.size or DEFAULT_SIZE)
+        restorer = working_restorer(args.restorer)
+        return Pipeline(restorer, None, tdir.head(args.head), args.size or DEFAULT_SIZE)
     # A head given by name knows all of its classes: the set may label others than the translator was trained on.
     head = None if args.head is None else tdir.head(args.head)
     pipeline = tdir.load(args.pipeline, head=head, restorer=args.restorer)
@@ -141,7 +143,7 @@ def _name(args: argparse.Namespace) -> str:
     return "_".join(filter(None, ["benchmark", system, data, args.degradation]))
 
 
-def _pictures(pipeline: Pipeline, data_set: DetectionSet, limit: int | None, count: int) -> np.ndarray:
+def _pictures(pipeline: Pipeline, data_set: DetectionSet, count: int) -> np.ndarray:
     """One line of pictures for an image, with what the head finds in each."""
     restorer, head, size = pipeline.restorer, pipeline.head, pipeline.size
     raw, restored = Pipeline(Identity(), None, head, size), Pipeline(restorer, None, head, size)
@@ -150,8 +152,8 @@ def _pictures(pipeline: Pipeline, data_set: DetectionSet, limit: int | None, cou
         columns = {"clean": (data_set.data_set, raw), **columns}
     if pipeline.translator is not None:
         columns["vat"] = (data_set, pipeline)
-    total = min(len(data_set), limit or len(data_set))
-    lines = [[_seen(system, images.image(i)) for images, system in columns.values()] for i in spread(total, count)]
+    chosen = spread(len(data_set), count)
+    lines = [[_seen(system, images.image(i)) for images, system in columns.values()] for i in chosen]
     return sheet(lines, list(columns))
 
 

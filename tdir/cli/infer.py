@@ -21,7 +21,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 import tdir
-from tdir.cli.arguments import HEAD, add_compute_arguments
+from tdir.cli.arguments import HEAD, add_compute_arguments, folder
 from tdir.data.images import SUFFIXES, Pixels, list_images, read_image
 from tdir.errors import ConfigError, DataError
 from tdir.pipeline import Pipeline
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--head", metavar="[NAME:]WEIGHTS", help=f"{HEAD}; default: the bundle's own")
     parser.add_argument("--restorer", metavar="NAME[:WEIGHTS]", help="only for a bundle whose restorer is code")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--out", required=True, type=folder, metavar="DIR")
     parser.add_argument("--score", type=float, default=0.25, help="the least confidence, in [0, 1] (default: 0.25)")
     parser.add_argument("--save-enhanced", action="store_true", help="also write what the head saw")
     add_compute_arguments(parser, "the bundle's own")

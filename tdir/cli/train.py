@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from tdir import parts
-from tdir.cli.arguments import HEAD, Options, device, natural, pair_name
+from tdir.cli.arguments import HEAD, Options, device, folder, natural, pair_name
 from tdir.data.classes import match_classes
 from tdir.errors import ConfigError, DataError
 from tdir.training import distributed
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pair.add_argument("--val", metavar="DIR", help="a labelled set to score on, Pascal VOC or YOLO layout")
     pair.add_argument("--classes", nargs="+", metavar="NAME", help="the head's classes of interest; default: all")
     parser.add_argument(
-        "--work-dir", type=Path, metavar="D", help="default: work_dirs/<config>, work_dirs/<restorer>_<head>"
+        "--work-dir", type=folder, metavar="D", help="default: work_dirs/<config>, work_dirs/<restorer>_<head>"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the work dir")
     parser.add_argument("--amp", action="store_true", help="mixed precision: bf16 where the device has it, else fp16")

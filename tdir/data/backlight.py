@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from tdir.data.degradations import Degradation
 from tdir.data.images import Depth, Pixels
-from tdir.errors import ConfigError
+from tdir.ranges import SHARE, Range
 from tdir.registry import DEGRADATIONS
 
 _GAMMA = 2.2
@@ -38,16 +36,8 @@ class Backlit(Degradation):
         bright: tuple[float, float] = (1.2, 3.0),
         radius: tuple[float, float] = (0.12, 0.3),
     ):
-        for name, (low, high), least, most in (
-            ("dark", dark, 0.0, 1.0),
-            ("bright", bright, 1.0, math.inf),
-            ("radius", radius, 1e-6, math.inf),
-        ):
-            if not (least <= low <= high <= most and high < math.inf):
-                raise ConfigError(
-                    f"{name} must be two numbers with {least:g} <= low <= high <= {most:g}, got {(low, high)}"
-                )
-        self.dark, self.bright, self.radius = dark, bright, radius
+        self.dark, self.bright = SHARE.pair("dark", dark), Range(1).pair("bright", bright)
+        self.radius = Range(1e-6).pair("radius", radius)
 
     def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
         """The image against a light whose place, reach and strength are drawn."""

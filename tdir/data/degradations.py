@@ -12,7 +12,7 @@ import numpy as np
 
 from tdir.data.images import Depth, Pixels
 from tdir.data.sample import DetectionSet
-from tdir.errors import ConfigError
+from tdir.ranges import NATURAL, NOT_NEGATIVE, POSITIVE, SHARE, Range
 from tdir.registry import DEGRADATIONS
 from tdir.structures import Detections
 
@@ -52,16 +52,15 @@ class Haze(Degradation):
         scale: a factor on ``beta``; 1 is the published strength.
 
     Raises:
-        ConfigError: if ``light`` is outside [0, 1], ``low..high`` is no range from 0, or ``scale`` is not positive.
+        ConfigError: if ``light`` is outside [0, 1], ``low..high`` no range of whole numbers from 0, or ``scale`` not
+            positive.
     """
 
     def __init__(self, light: float = 0.5, low: int = 0, high: int = 9, scale: float = 1.0):
-        if not 0 <= light <= 1:
-            raise ConfigError(f"light must lie in [0, 1], got {light}")
-        if not 0 <= low <= high:
-            raise ConfigError(f"levels must satisfy 0 <= low <= high, got low={low}, high={high}")
-        if not 0 < scale < math.inf:
-            raise ConfigError(f"scale must be positive, got {scale}")
+        SHARE.check("light", light)
+        NATURAL.check("low", low)
+        Range(low, whole=True).check("high", high)
+        POSITIVE.check("scale", scale)
         self.light, self.low, self.high, self.scale = light, low, high, scale
 
     def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
@@ -107,11 +106,9 @@ class LowLight(Degradation):
     """
 
     def __init__(self, gamma: tuple[float, float] = (1.5, 5.0), shot: float = 0.0005, read: float = 0.002):
-        if len(gamma) != 2 or not 1 <= gamma[0] <= gamma[1] < math.inf:
-            raise ConfigError(f"gamma must be two exponents with 1 <= low <= high, got {gamma}")
-        if not (0 <= shot < math.inf and 0 <= read < math.inf):
-            raise ConfigError(f"noise must not be negative, got shot={shot}, read={read}")
-        self.gamma, self.shot, self.read = (float(gamma[0]), float(gamma[1])), shot, read
+        NOT_NEGATIVE.check("shot", shot)
+        NOT_NEGATIVE.check("read", read)
+        self.gamma, self.shot, self.read = Range(1).pair("gamma", gamma), shot, read
 
     def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
         """The image at a darkness that is drawn, with fresh noise."""
@@ -139,16 +136,16 @@ class Degraded(DetectionSet):
         seed: not negative; another seed draws anew.
 
     Raises:
-        ConfigError: if ``seed`` is negative.
+        ConfigError: if ``seed`` is no whole number from 0.
     """
 
     def __init__(self, data_set: DetectionSet, degradation: Degradation, seed: int = 0):
-        if seed < 0:
-            raise ConfigError(f"seed must not be negative, got {seed}")
+        NATURAL.check("the seed of a degradation", seed)
         self.data_set, self.degradation, self.seed = data_set, degradation, seed
         self.classes: list[str] = data_set.classes
         self.paths: list[Path] = data_set.paths
         self.names: list[str] = data_set.names
+        self.root = data_set.root
 
     def truth(self, index: int) -> Detections | None:
         """The boxes of image ``index``, as in the set that is degraded."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from tdir.data.degradations import Degradation
 from tdir.data.images import Depth, Pixels
-from tdir.errors import ConfigError, DataError
+from tdir.errors import DataError
+from tdir.ranges import POSITIVE, SHARE
 from tdir.registry import DEGRADATIONS
 
 
@@ -35,13 +36,8 @@ class DepthHaze(Degradation):
         light: tuple[float, float] = (0.65, 0.9),
         tint: float = 0.03,
     ):
-        if len(beta) != 2 or not 0 < beta[0] <= beta[1] < math.inf:
-            raise ConfigError(f"beta must be two extinctions per metre with 0 < low <= high, got {beta}")
-        if len(light) != 2 or not 0 <= light[0] <= light[1] <= 1:
-            raise ConfigError(f"light must be a range in [0, 1], got {light}")
-        if not 0 <= tint <= 1:
-            raise ConfigError(f"tint must lie in [0, 1], got {tint}")
-        self.beta, self.light, self.tint = (float(beta[0]), float(beta[1])), (float(light[0]), float(light[1])), tint
+        SHARE.check("tint", tint)
+        self.beta, self.light, self.tint = POSITIVE.pair("beta", beta), SHARE.pair("light", light), tint
 
     def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
         """The image in haze of a thickness and colour that are drawn.

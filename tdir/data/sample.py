@@ -15,6 +15,7 @@ from tdir.structures import Detections
 
 DATA_VARIABLE = "TDIR_DATA"
 _END = 4096  # bytes at the end of a file that its fingerprint looks at
+_MOST_UNREADABLE = 0.01
 
 
 @dataclass
@@ -41,11 +42,13 @@ class DetectionSet(ABC):
         classes: the class names; a label is a position in this list.
         paths: the image files; in a set that has none, names in their place.
         names: one per image, unique, the same on every machine.
+        root: the folder of the set, where it has one.
     """
 
     classes: list[str]
     paths: list[Path]
     names: list[str]
+    root: Path | None = None
 
     @abstractmethod
     def truth(self, index: int) -> Detections | None:
@@ -114,6 +117,7 @@ class Subset(DetectionSet):
         self.data_set, self.indices, self.classes = data_set, list(indices), data_set.classes
         self.paths = [data_set.paths[index] for index in indices]
         self.names = [data_set.names[index] for index in indices]
+        self.root = data_set.root
 
     def truth(self, index: int) -> Detections | None:
         """The boxes of image ``index``, as in the whole set."""
@@ -130,6 +134,16 @@ class Subset(DetectionSet):
     def fingerprint(self, index: int) -> tuple[int | str, ...]:
         """What tells image ``index`` from another of the same name, as in the whole set."""
         return self.data_set.fingerprint(self.indices[index])
+
+
+def check_skipped(skipped: Sequence[str], count: int) -> None:
+    """Let a few of ``count`` images be skipped as unreadable; ``skipped`` is what was wrong with each.
+
+    Raises:
+        DataError: if they are more than 1 %.
+    """
+    if len(skipped) > _MOST_UNREADABLE * count:
+        raise DataError(f"{len(skipped)} of {count} images cannot be read, more than 1 %: {'; '.join(skipped[:5])}")
 
 
 def find_root(root: str | Path) -> Path:

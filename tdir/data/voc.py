@@ -10,11 +10,11 @@ from xml.etree.ElementTree import Element
 import torch
 from defusedxml import ElementTree
 
-from tdir.data.classes import canonical, label_positions
+from tdir.data.classes import COCO_CLASSES, canonical, label_positions
 from tdir.data.images import SUFFIXES
 from tdir.data.sample import DetectionSet, find_root, read_lines
 from tdir.errors import DataError
-from tdir.registry import DATASETS
+from tdir.registry import DATASETS, closest
 from tdir.structures import Detections
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -36,7 +36,8 @@ class VOC(DetectionSet):
             ("motorbike" for "motorcycle") count. Default: every class of the annotations, sorted.
 
     Raises:
-        DataError: if the layout, the split or an image of the split is not there.
+        DataError: if the layout, the split or an image of the split is not there, or one of ``classes`` is neither
+            in the annotations nor one of COCO's, which a set may lack.
         ConfigError: if two of ``classes`` mean the same.
     """
 
@@ -46,7 +47,7 @@ class VOC(DetectionSet):
         self.paths = _find_images(self.root / "JPEGImages", self.names)
         self._annotations = self.root / "Annotations"
         self._labelled = self._annotations.is_dir()
-        self.classes = self._all_classes() if classes is None else list(classes)
+        self.classes = self._all_classes() if classes is None else self._known(classes)
         self._positions = label_positions(self.classes)
 
     def truth(self, index: int) -> Detections | None:
@@ -65,6 +66,17 @@ class VOC(DetectionSet):
             torch.tensor(labels, dtype=torch.long),
             difficult=torch.tensor(difficult, dtype=torch.bool),
         )
+
+    def _known(self, classes: Sequence[str]) -> list[str]:
+        """The classes asked for, if the set knows them or may well lack them."""
+        strange = [name for name in classes if canonical(name) not in COCO_CLASSES]
+        # Every annotation is read only if need be.
+        found = self._all_classes() if strange and self._labelled else strange
+        known = set(map(canonical, found))
+        for name in strange:
+            if canonical(name) not in known:
+                raise DataError(f"{self.root}: no annotation has a class {name!r}: {closest(name, found)}")
+        return list(classes)
 
     def _all_classes(self) -> list[str]:
         # Over all annotations, not over the split alone: every split of a set must number its classes alike.

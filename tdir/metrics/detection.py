@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +80,11 @@ class DetectionScores:
         values = {name: value for name, value in vars(self).items() if name not in ("matches", "per_class")}
         per_class = {name: _without_nan(scores) for name, scores in self.per_class.items()}
         return {**_without_nan(values), "per_class": per_class}
+
+
+def without_objects(per_class: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """The classes, of ``DetectionScores.per_class`` or the same as JSON, that no mean includes: no truth counts."""
+    return [name for name, scores in per_class.items() if not scores["truths"]]
 
 
 def _without_nan(values: dict[str, Any]) -> dict[str, Any]:

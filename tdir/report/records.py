@@ -105,14 +105,22 @@ def describe_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def describe_data(data_set: DetectionSet, limit: int | None = None) -> dict[str, Any]:
-    """The base name of a data set's folder, its classes, the images up to a limit, and the degradation that is made."""
+def describe_data(data_set: DetectionSet, unreadable: Sequence[str] = ()) -> dict[str, Any]:
+    """What was scored, as JSON values.
+
+    Args:
+        data_set: all of its images were scored.
+        unreadable: the names of those that could not be.
+
+    Returns:
+        The base name of the set's folder, its classes, how many images, those left out, and the degradation made.
+    """
     degraded = data_set if isinstance(data_set, Degraded) else None
-    root = getattr(degraded.data_set if degraded else data_set, "root", None)
     return {
-        "name": None if root is None else Path(root).resolve().name,
+        "name": None if data_set.root is None else data_set.root.resolve().name,
         "classes": list(data_set.classes),
-        "images": min(len(data_set), limit or len(data_set)),
+        "images": len(data_set),
+        "unreadable": list(unreadable),
         "degradation": degraded.degradation.settings() if degraded else None,
         "degradation_seed": degraded.seed if degraded else None,
     }

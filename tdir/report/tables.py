@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tdir.metrics.detection import DetectionScores
+from tdir.metrics.detection import DetectionScores, without_objects
 
 Rows = Mapping[str, "DetectionScores | Mapping[str, Any]"]
 """Row name -> scores, or what their ``as_dict`` gave."""
@@ -64,7 +64,19 @@ def summary(record: Mapping[str, Any]) -> str:
     if record["recovered"]:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in record["recovered"].items())
         parts.append(f"Recovered of the gap from degraded to clean, in mAP50-95: {shares}.")
+    parts += [*_absent(rows), *unread(record.get("data", {}))]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def unread(data: Mapping[str, Any]) -> list[str]:
+    """The images that no row is scored on, in a sentence, if there are any; ``data`` is from ``describe_data``."""
+    names = data.get("unreadable", ())
+    return [f"Left out of every row, as they cannot be read, {len(names)}: {', '.join(names)}."] if names else []
+
+
+def _absent(rows: Rows) -> list[str]:
+    names = without_objects(next(iter(_plain(rows).values()))["per_class"])
+    return [f"Left out of every mean, as there is no object to find: {', '.join(names)}."] if names else []
 
 
 def _heading(record: Mapping[str, Any]) -> str:

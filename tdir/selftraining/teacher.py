@@ -12,14 +12,13 @@ from tqdm import tqdm
 
 from tdir.data.degradations import Degraded
 from tdir.data.images import pad_batch, resize_longest, to_tensor, to_uint8
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import DetectionSet, check_skipped
 from tdir.errors import DataError
 from tdir.frozen import state_hash
 from tdir.heads.base import Head
 from tdir.restorers.base import Restorer
 from tdir.selftraining.store import Source, TeacherStore, TeacherWriter, content_key
 
-MOST_UNREADABLE = 0.01
 log = logging.getLogger("tdir")
 
 
@@ -104,7 +103,7 @@ class Teacher:
             except DataError as error:
                 skipped.append(str(error))
                 log.warning("skipped: %s", error)
-                _check_skipped(skipped, len(data_set))
+                check_skipped(skipped, len(data_set))
                 continue
             names.append(data_set.names[i])
             versions["image"].append(resize_longest(image, self.size))
@@ -162,8 +161,3 @@ def _how_degraded(data_set: DetectionSet) -> list[object]:
     if not isinstance(data_set, Degraded):
         return []
     return [data_set.degradation.settings(), data_set.seed, *_how_degraded(data_set.data_set)]
-
-
-def _check_skipped(skipped: list[str], count: int) -> None:
-    if len(skipped) > MOST_UNREADABLE * count:
-        raise DataError(f"{len(skipped)} of {count} images cannot be read, more than 1 %: {'; '.join(skipped[:5])}")

@@ -6,7 +6,6 @@ With w the ``term_weight``, the second term of eq. 8 reads
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tdir.errors import ConfigError, ShapeError
+from tdir.ranges import NATURAL, NOT_NEGATIVE, POSITIVE
 from tdir.registry import closest
 
 Mode = Literal["none", "certain", "paper", "umix"]
@@ -39,10 +39,9 @@ def mixing_weights(seed: int, iteration: int, alpha: float, count: int) -> Tenso
     Raises:
         ConfigError: if alpha is not a positive number, or the seed or the iteration is negative.
     """
-    if not (alpha > 0 and math.isfinite(alpha)):
-        raise ConfigError(f"alpha must be a positive number, got {alpha}: 1 draws lambda uniformly")
-    if seed < 0 or iteration < 0:
-        raise ConfigError(f"seed and iteration must not be negative, got {seed} and {iteration}")
+    POSITIVE.check("alpha", alpha)
+    NATURAL.check("seed", seed)
+    NATURAL.check("iteration", iteration)
     draws = np.random.default_rng([seed, iteration]).beta(alpha, alpha, count)
     return torch.from_numpy(draws.astype(np.float32))
 
@@ -90,8 +89,7 @@ def term_weight(uncertainty: Tensor, mode: Mode = "none", eta: float = 1.0) -> T
     """
     if mode not in _WEIGHTS:
         raise ConfigError(f"unknown uncertainty weight {mode!r}: {closest(str(mode), _WEIGHTS)}")
-    if not (eta >= 0 and math.isfinite(eta)):
-        raise ConfigError(f"eta must be a finite number of at least 0, got {eta}")
+    NOT_NEGATIVE.check("eta", eta)
     # Written so that NaN fails too: the mean risk of an image without predictions is NaN.
     if uncertainty.ndim != 1 or not bool(((uncertainty >= 0) & (uncertainty <= 1)).all()):
         raise ShapeError(

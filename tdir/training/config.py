@@ -63,6 +63,8 @@ class TeacherSettings:
     def __post_init__(self) -> None:
         for name, allowed in _TEACHER.items():
             allowed.check(f"teacher.{name}", getattr(self, name))
+        if not isinstance(self.cache_dir, str | None):
+            raise ConfigError(f"teacher.cache_dir is a folder, in quotes, or None, got {self.cache_dir!r}")
 
 
 @dataclass
@@ -74,7 +76,7 @@ class TrainConfig:
         translator: ``{"type": name, ...}``.
         head: ``{"type": name, "weights": file, "classes": [...], ...}``.
         degraded: the unlabelled degraded images, ``{"type": layout, "root": folder, ...}`` or ``{"type": "streets",
-            ...}``, with an optional "degradation" ``{"type": name, ...}`` and "degradation_seed".
+            ...}``, with an optional "degradation", ``{"type": name, ...}`` or a name, and "degradation_seed".
         clean: the unlabelled clean images, likewise.
         val: labelled images that training never sees; with a "degradation" the rows include the clean images.
         size: the longest side, pixels.

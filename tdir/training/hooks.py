@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from tdir.data.images import resize_longest
+from tdir.data.sample import DetectionSet
 from tdir.errors import DataError
-from tdir.evaluation import base_rows, recovered, vat_rows
+from tdir.evaluation import base_rows, readable, recovered, vat_rows
 from tdir.metrics.detection import DetectionScores
 from tdir.pipeline import Pipeline
 from tdir.training.config import TrainConfig, build_data
@@ -21,6 +23,14 @@ from tdir.training.loop import Hook, Trainer
 from tdir.training.objective import Losses
 
 log = logging.getLogger("tdir")
+
+
+def duration(seconds: float) -> str:
+    """Hours and minutes, or seconds if there is less than a minute."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _keep_until(file: Path, step: int) -> None:
@@ -31,8 +41,24 @@ def _keep_until(file: Path, step: int) -> None:
     file.write_text("".join(line for line in kept if json.loads(line)["step"] <= step))
 
 
+def _warn_of_seen(scored: DetectionSet, config: TrainConfig) -> None:
+    """Say so if images to score on are trained on too."""
+    trained = {file for settings in (config.degraded, config.clean) for file in _files(build_data(settings))}
+    if seen := len(trained & _files(scored)):
+        log.warning(
+            "%d of the %d images in 'val' are training images too: the scores are not those on unseen images",
+            seen,
+            len(scored),
+        )
+
+
+def _files(data_set: DetectionSet) -> set[Path]:
+    """The image files, wherever links lead; none for a set that has no files."""
+    return {path.resolve() for path in data_set.paths if path.is_file()}
+
+
 class ScalarLog(Hook):
-    """Losses and learning rate, to TensorBoard and as JSON lines.
+    """Losses and learning rate, to TensorBoard and as JSON lines; without a terminal, progress to the log.
 
     Args:
         work_dir: where ``losses.jsonl`` and the event files go.
@@ -46,20 +72,26 @@ class ScalarLog(Hook):
         """Forget what was written of steps that will be made again."""
         _keep_until(self.file, trainer.step)
         self.writer = SummaryWriter(str(self.log_dir), purge_step=trainer.step + 1)
+        self.first, self.started = trainer.step, time.perf_counter()
 
     def after_train_iter(self, trainer: Trainer, losses: Losses) -> None:
         """Write the terms of a step."""
         if trainer.step % self.every:
             return
         if not sys.stderr.isatty() and trainer.step % (5 * self.every) == 0:  # then there is no progress bar
-            terms = ", ".join(f"{name} {value.item():.3f}" for name, value in losses.terms.items())
-            log.info("step %d of %d: %s", trainer.step, trainer.steps, terms)
+            log.info(self._progress(trainer, losses))
         values = {name: value.item() for name, value in losses.terms.items()} | {"total": losses.total.item()}
         for name, value in values.items():
             self.writer.add_scalar(f"loss/{name}", value, trainer.step)
         self.writer.add_scalar("lr", trainer.optimizer.param_groups[0]["lr"], trainer.step)
         with self.file.open("a") as file:
             file.write(json.dumps({"step": trainer.step, **values}) + "\n")
+
+    def _progress(self, trainer: Trainer, losses: Losses) -> str:
+        terms = ", ".join(f"{name} {value.item():.3f}" for name, value in losses.terms.items())
+        a_step = (time.perf_counter() - self.started) / (trainer.step - self.first)
+        left = duration(a_step * (trainer.steps - trainer.step))
+        return f"step {trainer.step} of {trainer.steps}, about {left} left: {terms}"
 
     def after_train(self, trainer: Trainer) -> None:
         """Close the event file."""
@@ -73,11 +105,18 @@ class Validation(Hook):
         pipeline: holds the translator that trains.
         config: names the set, how often, and how many pictures.
         work_dir: where ``validation.jsonl`` and the event files go.
+
+    Raises:
+        DataError: if more than 1 % of the labelled images cannot be read.
     """
 
     def __init__(self, pipeline: Pipeline, config: TrainConfig, work_dir: Path):
         self.pipeline, self.every, self.pictures = pipeline, config.validate_every, config.pictures
-        self.data_set = build_data(config.val) if config.val else None
+        self.data_set: DetectionSet | None = None
+        self.unreadable: list[str] = []
+        if config.val:
+            self.data_set, self.unreadable = readable(build_data(config.val))
+            _warn_of_seen(self.data_set, config)
         self.shown = self.data_set or build_data(config.degraded)
         # A folder of its own: TensorBoard follows one event file in a folder.
         self.file, self.log_dir = work_dir / "validation.jsonl", work_dir / "tensorboard" / "validation"
@@ -124,6 +163,6 @@ class Validation(Hook):
         share = recovered(rows)
         text = ", ".join(f"{name} {scores.map:.3f}/{scores.ap50:.3f}" for name, scores in rows.items())
         log.info("step %d, mAP50-95/mAP50: %s%s", step, text, f"; recovered {share:.0%}" if share is not None else "")
-        entry = {"step": step, "recovered": share, **{name: scores.as_dict() for name, scores in rows.items()}}
+        entry = {"step": step, "recovered": share, "unreadable": self.unreadable}
         with self.file.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(json.dumps(entry | {name: scores.as_dict() for name, scores in rows.items()}) + "\n")

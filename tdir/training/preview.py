@@ -22,6 +22,7 @@ from tdir.selftraining.labels import PseudoLabel, predictions_on_degraded
 from tdir.selftraining.teacher import Teacher
 from tdir.training.config import TrainConfig, build_data
 from tdir.training.contact_sheet import contact_sheet
+from tdir.training.hooks import duration
 from tdir.training.loop import Hook, Trainer
 from tdir.training.objective import Losses
 from tdir.training.run import Taught, build_frozen, build_teacher, build_trainer, taught_by
@@ -106,12 +107,14 @@ def _sample(data_set: DetectionSet, limit: int) -> DetectionSet:
     readable = []
     for i in spread(len(data_set), limit):
         try:
-            readable.append((i, data_set[i].name))
+            data_set.image(i)  # and not its labels, which no training looks at
         except DataError as error:
             log.warning("left out of the preview: %s", error)
+        else:
+            readable.append(i)
     if not readable:
         raise DataError(f"none of the images looked at can be read, {data_set.paths[0]} for one: check the folder")
-    return data_set.subset([i for i, _ in readable])
+    return data_set.subset(readable)
 
 
 def _taught(teacher: Teacher, config: TrainConfig, low: DetectionSet, high: DetectionSet) -> Taught:
@@ -226,11 +229,3 @@ def report(figures: Figures) -> list[str]:
         f"teacher: {f.cache_bytes / 1e9:.2f} GB of cache, about {duration(f.teacher_seconds)}",
         f"training: {f.steps} steps of {f.step_seconds:.2f} s, about {duration(f.training_seconds)}",
     ]
-
-
-def duration(seconds: float) -> str:
-    """Hours and minutes, or seconds if there is less than a minute."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

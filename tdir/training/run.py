@@ -49,13 +49,7 @@ def build_frozen(config: TrainConfig, device: torch.device | str = "cpu") -> tup
     Raises:
         ConfigError: if the restorer is a network without weights.
     """
-    restorer, head = parts.build_part("restorer", config.restorer), parts.build_part("head", config.head)
-    if restorer.state_dict() and restorer.weights_sha256 is None:
-        name = config.restorer["type"]
-        raise ConfigError(
-            f"restorer {name!r} has no weights, and an untrained one restores nothing: --restorer {name}:FILE, or "
-            f"restorer=dict(type={name!r}, weights=FILE) in a config; 'identity' needs none"
-        )
+    restorer, head = parts.working_restorer(config.restorer), parts.build_part("head", config.head)
     return restorer.to(device), head.to(device)
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tdir.cli.arguments import Options, device, natural, positive
+from tdir.cli.arguments import Options, device, folder, natural, positive
 
 
 @pytest.fixture
@@ -54,6 +55,14 @@ def test_numbers() -> None:
     for check, text in ((positive, "0"), (positive, "1.5"), (natural, "-1"), (natural, "a")):
         with pytest.raises(argparse.ArgumentTypeError, match=f"got '{text}'"):
             check(text)
+
+
+def test_results_need_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    assert folder(str(tmp_path / "new/deep")) == tmp_path / "new/deep"
+    for place in ("notes.txt", "notes.txt/deep"):
+        with pytest.raises(argparse.ArgumentTypeError, match=r"notes\.txt' is a file, and results need a folder"):
+            folder(str(tmp_path / place))
 
 
 def test_a_device_must_be_here() -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import cv2
 import pytest
+import torch
 
+import tdir
 from tdir import weights as weight_files
 from tdir.cli import main
 
@@ -30,7 +32,7 @@ def test_a_bundle_on_made_haze_has_all_rows(
     haze = {"type": "haze", "light": 0.75, "low": 0, "high": 9, "scale": 1.5}
     assert record["data"] == {
         "layout": "voc", "split": "test", "name": "shapes", "classes": ["car", "person"], "images": 3,
-        "degradation": haze, "degradation_seed": 4,
+        "unreadable": [], "degradation": haze, "degradation_seed": 4,
     }  # fmt: skip
     assert record["weights"]["bundle"] == {"name": "tiny.tdir", "sha256": weight_files.sha256(bundle)}
     assert record["weights"]["head"] == {"name": "detector.pt", "sha256": weight_files.sha256(detector)}
@@ -49,7 +51,9 @@ def test_a_restorer_and_a_head_on_real_degradation(
     detector: Path, voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    argv = ["--restorer", "aodnet", "--head", str(detector), "--data", str(voc), "--samples", "10", "--size", "64"]
+    torch.save(tdir.restorer("aodnet").state_dict(), tmp_path / "dehazer.pth")
+    argv = ["--restorer", "aodnet:dehazer.pth", "--head", str(detector), "--data", str(voc)]
+    argv += ["--samples", "10", "--size", "64"]
     assert main(["benchmark", *argv, "--split", "train", "--classes", "person"]) == 0
     record = json.loads((tmp_path / "work_dirs/benchmark_aodnet_detector_shapes/record.json").read_text())
     assert list(record["rows"]) == ["degraded", "restorer"]
@@ -85,10 +89,12 @@ def test_another_head_and_size_replace_the_bundles(
 
 
 def test_what_cannot_be_scored_is_refused(
-    bundle: Path, voc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bundle: Path, detector: Path, voc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = ["--data", str(voc)]
     assert "--pipeline BUNDLE, or both --restorer" in refused([*data, "--restorer", "aodnet"], capsys)
+    untrained = ["--restorer", "aodnet", "--head", str(detector)]
+    assert "restorer 'aodnet' has no weights" in refused([*data, *untrained], capsys)
     assert "brings its restorer" in refused([*data, "--pipeline", str(bundle), "--restorer", "sci"], capsys)
     pipeline = ["--pipeline", str(bundle), "--out", str(tmp_path / "out")]
     assert "--degradation-options without" in refused([*data, *pipeline, "--degradation-options", "light=1"], capsys)

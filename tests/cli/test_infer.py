@@ -99,6 +99,6 @@ def test_wrong_inputs_are_named(bundle: Path, tree: Path, tmp_path: Path, capsys
     assert capsys.readouterr().err == f"error: {missing}: no such file or folder\n"
     argv = [str(tree / "a.png"), "--pipeline", str(bundle), "--out", str(tmp_path / "out"), "--score", "7"]
     assert main(["infer", *argv]) == 2
-    assert "score must lie in [0, 1], got 7.0" in capsys.readouterr().err
+    assert "score is a number in [0, 1], got 7.0" in capsys.readouterr().err
     with pytest.raises(ConfigError, match=r"would both be written to a\.png: give them in two runs"):
         find_sources([tree / "a.png", tree / "deep/../a.png"], tmp_path / "out")

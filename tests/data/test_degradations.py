@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,9 +118,16 @@ def test_degradations_keep_shape_and_input_and_rebuild_from_their_settings(name:
         {"type": "low_light", "gamma": (1.5, 2.0, 3.0)},
         {"type": "low_light", "shot": -0.1},
         {"type": "low_light", "read": float("nan")},
+        {"type": "haze", "light": "abc"},
+        {"type": "haze", "high": "x"},
+        {"type": "haze", "low": 0.5},
+        {"type": "low_light", "gamma": 2},
+        {"type": "low_light", "gamma": "25"},
+        {"type": "low_light", "gamma": (1.5, None)},
+        7,
     ],
 )
-def test_impossible_settings_are_refused(settings: dict[str, object]) -> None:
+def test_impossible_settings_are_refused(settings: Any) -> None:
     with pytest.raises(ConfigError, match="got"):
         DEGRADATIONS.build(settings)
 
@@ -185,6 +193,11 @@ def test_a_degradation_is_told_the_depth_where_it_is_known(photos: Path) -> None
     assert np.unique(Degraded(Folder(photos), Veil()).image(2)).tolist() == [0]
 
 
-def test_a_negative_seed_is_refused(photos: Path) -> None:
-    with pytest.raises(ConfigError, match="got -1"):
-        Degraded(Folder(photos), Haze(), seed=-1)
+@pytest.mark.parametrize("seed", [-1, "a", 0.5])
+def test_a_wrong_seed_is_refused(photos: Path, seed: Any) -> None:
+    with pytest.raises(ConfigError, match=f"the seed of a degradation is a whole number from 0, got {seed!r}"):
+        Degraded(Folder(photos), Haze(), seed=seed)
+
+
+def test_a_name_alone_is_a_degradation_as_it_comes() -> None:
+    assert DEGRADATIONS.build("haze").settings() == Haze().settings()

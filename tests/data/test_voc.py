@@ -178,6 +178,22 @@ def test_an_annotation_in_the_wrong_encoding_is_named(root: Path) -> None:
         VOC(root, "test", classes=["car"]).truth(0)
 
 
+def test_a_class_that_the_set_cannot_have_is_answered_with_the_nearest(root: Path) -> None:
+    with pytest.raises(DataError, match="no annotation has a class 'perzon': did you mean 'person'"):
+        VOC(root, "test", classes=["car", "perzon"])
+    # A set may well lack a common class; and a class of its own may occur in another split.
+    assert VOC(root, "test", classes=["car", "bus"]).classes == ["car", "bus"]
+    (root / "Annotations" / "c.xml").write_text(annotation(("rickshaw", (0, 0, 5, 5), "")))
+    assert VOC(root, "test", classes=["rickshaw"]).classes == ["rickshaw"]
+
+
+def test_a_set_without_annotations_takes_any_class(root: Path) -> None:
+    for path in (root / "Annotations").iterdir():
+        path.unlink()
+    (root / "Annotations").rmdir()
+    assert VOC(root, "test", classes=["rickshaw"]).truth(0) is None
+
+
 def test_two_names_of_one_class_are_an_error(root: Path) -> None:
     with pytest.raises(ConfigError, match="same class"):
         VOC(root, "test", classes=["motorbike", "motorcycle"])

@@ -134,9 +134,9 @@ def test_a_data_set_is_described(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / f"fog/{name}.png").write_bytes(b"")
     images = Folder(tmp_path / "fog")
-    plain = {"name": "fog", "classes": [], "images": 2, "degradation": None, "degradation_seed": None}
-    assert describe_data(images) == plain
-    hazy = describe_data(Degraded(images, Haze(light=0.75), seed=7), limit=1)
+    plain = {"name": "fog", "classes": [], "images": 2, "unreadable": []}
+    assert describe_data(images) == {**plain, "degradation": None, "degradation_seed": None}
+    hazy = describe_data(Degraded(images, Haze(light=0.75), seed=7).subset([1]), ["a.png"])
     assert hazy["name"] == "fog"
-    assert hazy["images"] == 1
+    assert (hazy["images"], hazy["unreadable"]) == (1, ["a.png"])
     assert (hazy["degradation"]["light"], hazy["degradation_seed"]) == (0.75, 7)

@@ -73,6 +73,12 @@ def test_a_summary_says_what_was_measured(record: dict[str, Any]) -> None:
     assert difference_table(record["differences"]).rstrip() in text
 
 
+def test_what_is_left_out_stands_under_the_table(record: dict[str, Any]) -> None:
+    assert summary(record).endswith("Left out of every mean, as there is no object to find: bus.\n")
+    record["data"]["unreadable"] = ["a.jpg", "b.jpg"]
+    assert summary(record).endswith("Left out of every row, as they cannot be read, 2: a.jpg, b.jpg.\n")
+
+
 def test_a_summary_of_real_images_at_native_size(record: dict[str, Any]) -> None:
     record |= {"data": {"name": "fog", "degradation": None}, "differences": {}, "recovered": {}}
     record["protocol"]["size"] = None

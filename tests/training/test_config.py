@@ -6,7 +6,7 @@ import pytest
 from tdir.data.degradations import Degraded
 from tdir.data.streets import Streets
 from tdir.errors import ConfigError
-from tdir.training.config import build_data
+from tdir.training.config import TeacherSettings, build_data
 
 SCENES = {"type": "streets", "split": "val", "count": 3, "size": (48, 80)}
 
@@ -23,6 +23,17 @@ def test_scenes_are_degraded_as_a_config_says():
     assert made.seed == 5
     assert not np.array_equal(made.image(0), made.data_set.image(0))
     assert isinstance(build_data({**SCENES, "degradation": {"type": "depth_haze"}}, degrade=False), Streets)
+
+
+def test_a_degradation_may_be_a_name_alone():
+    made = build_data({**SCENES, "degradation": "haze"})
+    assert isinstance(made, Degraded)
+    assert made.degradation.settings()["type"] == "haze"
+
+
+def test_a_cache_lies_in_a_folder():
+    with pytest.raises(ConfigError, match=r"teacher\.cache_dir is a folder, in quotes, or None, got 5"):
+        TeacherSettings(cache_dir=5)
 
 
 def test_without_a_type_a_folder_is_needed():

@@ -15,8 +15,8 @@ from tdir.errors import DataError
 from tdir.report.pictures import spread
 from tdir.structures import Detections
 from tdir.training.contact_sheet import DROPPED, KEPT, drawn
-from tdir.training.preview import Figures, advice, duration, preview
-from tests.training.scenes import config
+from tdir.training.preview import Figures, advice, preview
+from tests.training.scenes import config, write_labelled
 
 
 def looked(root: Path, work_dir: Path, limit: int = 32, **changes: Any) -> dict[str, Any]:
@@ -108,6 +108,14 @@ def test_an_unreadable_image_is_left_out_and_named(root, tmp_path, caplog):
     assert f"left out of the preview: {tmp_path / 'clean' / '02.png'}: the file is empty" in caplog.text
 
 
+def test_no_label_of_a_training_set_is_read(root, tmp_path):
+    write_labelled(tmp_path, count=8)
+    for path in (tmp_path / "labels" / "val").iterdir():
+        path.write_text("no label at all")
+    clean = {"type": "yolo", "root": str(tmp_path), "split": "val"}
+    assert looked(root, tmp_path / "work", clean=clean)["looked_at"] == [8, 8]
+
+
 def test_a_set_without_a_readable_image_is_refused(root, tmp_path):
     (tmp_path / "clean").mkdir()
     (tmp_path / "clean" / "a.png").write_bytes(b"nothing")
@@ -126,8 +134,3 @@ def test_a_sheet_of_nothing_is_the_image():
 )
 def test_positions_are_spread(count, most, chosen):
     assert spread(count, most) == chosen
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (90, "2 min"), (7260, "2 h 1 min")])
-def test_times_are_for_people(seconds, text):
-    assert duration(seconds) == text

@@ -9,11 +9,11 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tdir
-from tdir.errors import ConfigError, WeightsError
+from tdir.errors import ConfigError, DataError, WeightsError
 from tdir.frozen import state_hash
 from tdir.training.checkpoint import LAST, load_checkpoint
 from tdir.training.run import ask_teacher, build_frozen, train
-from tests.training.scenes import config, write_everything
+from tests.training.scenes import config, write_everything, write_labelled
 
 ROWS = ["clean", "clean + restorer", "degraded", "restorer", "vat", "clean + vat"]
 
@@ -167,6 +167,21 @@ def test_an_unreadable_image_costs_a_picture_and_not_the_bundle(tmp_path):
     (root / "degraded" / "00.png").write_bytes(b"not an image")
     pipeline, bundle = train(config(root, optim__steps=1, pictures=2), tmp_path / "run")
     assert bundle.exists() and len(pipeline.predict([root / "clean" / "00.png"])) == 1
+
+
+def test_labelled_images_that_cannot_be_read_are_counted_or_refused_before_the_training(root, tmp_path):
+    write_labelled(tmp_path / "labelled", count=101)
+    images = tmp_path / "labelled" / "images" / "val"
+    wanted = config(root, val=labelled(tmp_path), optim__steps=1, pictures=0)
+    (images / "05.png").write_bytes(b"not an image")
+    train(wanted, tmp_path / "run")
+    (entry,) = lines(tmp_path / "run" / "validation.jsonl")
+    assert entry["unreadable"] == ["05.png"]
+    assert {entry[row]["images"] for row in ("degraded", "restorer", "vat")} == {100}
+    (images / "06.png").write_bytes(b"")
+    with pytest.raises(DataError, match="2 of 101 images cannot be read"):
+        train(wanted, tmp_path / "again")
+    assert not (tmp_path / "again" / LAST).exists()
 
 
 def test_a_restorer_without_weights_is_refused_before_any_work(root, tmp_path):
