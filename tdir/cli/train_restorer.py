@@ -10,14 +10,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tdir.cli.arguments import Options
+from tdir.cli.arguments import Options, folder
 from tdir.training.restorer import RestorerConfig, train_restorer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
     parser.add_argument("config", type=Path, help="a config file, such as those in configs/restorers")
-    parser.add_argument("--work-dir", type=Path, metavar="D", help="default: work_dirs/<config>")
+    parser.add_argument("--work-dir", type=folder, metavar="D", help="default: work_dirs/<config>")
     parser.add_argument(
         "--cfg-options",
         nargs="+",

@@ -22,6 +22,7 @@ from tdir import parts
 from tdir.data.degradations import Degraded
 from tdir.data.images import Pixels, resize_longest, to_tensor
 from tdir.errors import ConfigError, DataError, TrainingError
+from tdir.evaluation import readable
 from tdir.ranges import COUNT, NATURAL, SHARE
 from tdir.report.records import environment, portable
 from tdir.restorers.base import Restorer
@@ -106,9 +107,9 @@ def read_pairs(settings: Mapping[str, Any], size: int, least: int = 1) -> list[P
         least: images with a shorter side than this are left out.
 
     Raises:
-        DataError: if an image cannot be read, or none is large enough.
+        DataError: if more than 1 % of the images cannot be read, or none is large enough.
     """
-    data_set = build_data(settings)
+    data_set, _ = readable(build_data(settings))
     assert isinstance(data_set, Degraded)
     pairs = []
     for i in tqdm(range(len(data_set)), desc="pairs", unit="image", disable=None):
@@ -150,7 +151,7 @@ def train_restorer(config: RestorerConfig, work_dir: Path) -> Path:
 
     Raises:
         ConfigError: if the restorer has nothing to train.
-        DataError: if an image cannot be read.
+        DataError: if more than 1 % of the images of a set cannot be read.
         TrainingError: if the loss is not finite.
     """
     torch.manual_seed(config.seed)
