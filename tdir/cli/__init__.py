@@ -1,4 +1,4 @@
-"""The command line: ``tdir train | train-restorer | benchmark | infer | list``.
+"""The command line: ``tdir train | train-restorer | train-head | benchmark | infer | list``.
 
 Every command is a module beside this one with ``add_arguments(parser)`` and ``run(args) -> int``; its docstring is the
 help text. Only the module of the command that is called gets imported, so that ``tdir --help`` answers at once.
@@ -19,6 +19,7 @@ from tdir.errors import TdirError
 COMMANDS = {
     "train": ("train", "train a translator between a frozen restorer and a frozen head, without labels"),
     "train-restorer": ("train_restorer", "train a restorer on clean images and a degradation made of them"),
+    "train-head": ("train_head", "train a small YOLO on labelled images, by ultralytics"),
     "benchmark": ("benchmark", "score clean, degraded, restored and translated images of a labelled set"),
     "infer": ("infer", "detect objects in pictures and folders"),
     "list": ("names", "print the names that can be built and the bundles that come with tdir"),

@@ -1,0 +1,43 @@
+"""Train a small YOLO on labelled images, by ultralytics (AGPL-3.0): a head to put translators before.
+
+examples:
+  tdir train-head configs/heads/yolo_streets.py
+  tdir train-head configs/heads/yolo_streets.py --cfg-options epochs=2 train.count=200 --work-dir detector
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from tdir.cli.arguments import Options, device, folder
+from tdir.training.detector import DetectorConfig, train_detector
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this command."""
+    parser.add_argument("config", type=Path, help="a config file, such as those in configs/heads")
+    parser.add_argument("--work-dir", type=folder, metavar="D", help="default: work_dirs/<config>")
+    parser.add_argument(
+        "--device",
+        type=device,
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="default: the GPU if there is one",
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=Options,
+        default={},
+        metavar="KEY=VALUE",
+        help="any setting, such as epochs=3",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; the last line on stdout is the path of the weight file."""
+    config = DetectorConfig.from_file(args.config, args.cfg_options)
+    print(train_detector(config, args.work_dir or Path("work_dirs") / args.config.stem, args.device))
+    return 0
