@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 from torchvision.utils import draw_bounding_boxes
 
 from tdir.data.images import Pixels
@@ -17,8 +20,14 @@ from tdir.structures import Detections
 
 # Okabe and Ito's colours, which the colour-blind tell apart too, without black.
 COLOURS = [(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167)]
+Colour: TypeAlias = tuple[int, int, int]
+Plate: TypeAlias = tuple[float, float, float, float]
+"""What the words of a box stand on: left, top, right, bottom, in pixels."""
+
 _GAP = 4
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
+WIDTH = 480
+"""Of a picture on a sheet, pixels."""
 
 
 def draw(image: Pixels, found: Detections, classes: Sequence[str]) -> Pixels:
@@ -32,23 +41,41 @@ def draw(image: Pixels, found: Detections, classes: Sequence[str]) -> Pixels:
     Returns:
         ``(H, W, 3)`` uint8 RGB.
     """
-    if not len(found):
-        return image.copy()
     labels = found.labels.tolist()
+    names = ["ignored" if label < 0 else classes[label] for label in labels]
+    said = [""] * len(names) if found.scores is None else [f" {score:.2f}" for score in found.scores.tolist()]
     colours = [COLOURS[label % len(COLOURS)] for label in labels]
-    line = max(1, round(max(image.shape[:2]) / 400))
+    return annotated(image, found.boxes, [name + score for name, score in zip(names, said)], colours)
+
+
+def annotated(image: Pixels, boxes: Tensor, words: Sequence[str], colours: Sequence[Colour]) -> Pixels:
+    """An image with boxes and words at each box, which hide each other only where there is no room.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB; it is left as it is.
+        boxes: ``(n, 4)`` in pixels of the image; the words of the first find the best places, and lie on top.
+        words: one text a box.
+        colours: one a box, RGB.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+    """
+    if not len(boxes):
+        return image.copy()
+    line = max(2, round(max(image.shape[:2]) / 400))
     planes = torch.from_numpy(image.copy()).permute(2, 0, 1)
     # Boxes by torchvision, words by ourselves: its only font without a font file is ten pixels high.
-    boxed = draw_bounding_boxes(planes, found.boxes.cpu(), colors=colours, width=line)
+    boxed = draw_bounding_boxes(planes, boxes.cpu(), colors=list(colours), width=line)
     picture = Image.fromarray(np.ascontiguousarray(boxed.permute(1, 2, 0).numpy()))
-    for i, label in reversed(list(enumerate(labels))):  # the most confident words end up on top
-        name = "ignored" if label < 0 else classes[label]
-        words = name if found.scores is None else f"{name} {float(found.scores[i]):.2f}"
-        _write_label(picture, words, found.boxes[i].tolist(), colours[i])
+    plates: list[Plate] = []
+    for text, box in zip(words, boxes.tolist()):
+        plates.append(_plate(picture, text, box, plates))
+    for text, plate, colour in reversed(list(zip(words, plates, colours))):
+        _write_label(picture, text, plate, colour)
     return np.asarray(picture, dtype=np.uint8)
 
 
-def sheet(lines: Sequence[Sequence[Pixels]], titles: Sequence[str], width: int = 480) -> Pixels:
+def sheet(lines: Sequence[Sequence[Pixels]], titles: Sequence[str], width: int = WIDTH) -> Pixels:
     """Pictures of any sizes side by side, line by line, below their titles.
 
     Args:
@@ -59,7 +86,7 @@ def sheet(lines: Sequence[Sequence[Pixels]], titles: Sequence[str], width: int =
     Returns:
         ``(H, W, 3)`` uint8 RGB.
     """
-    scaled = [[_to_width(image, width) for image in line] for line in lines]
+    scaled = [[to_width(image, width) for image in line] for line in lines]
     header = 28
     heights = [max(image.shape[0] for image in line) for line in scaled]
     canvas = Image.new("RGB", ((width + _GAP) * len(titles) - _GAP, header + sum(h + _GAP for h in heights)), _WHITE)
@@ -71,6 +98,19 @@ def sheet(lines: Sequence[Sequence[Pixels]], titles: Sequence[str], width: int =
         for column, image in enumerate(line):
             canvas.paste(Image.fromarray(image), (column * (width + _GAP), top))
         top += height + _GAP
+    return np.asarray(canvas, dtype=np.uint8)
+
+
+def legend(entries: Mapping[str, Colour | None], width: int) -> Pixels:
+    """A line of texts, each after a square of its colour or alone, ``(H, width, 3)`` uint8 RGB."""
+    canvas = Image.new("RGB", (width, 28), _WHITE)
+    pen, font, x = ImageDraw.Draw(canvas), ImageFont.load_default(18), 2 * _GAP
+    for text, colour in entries.items():
+        if colour is not None:
+            pen.rectangle((x, 6, x + 16, 22), fill=colour)
+            x += 24
+        pen.text((x, 3), text, fill=_BLACK, font=font)
+        x += round(pen.textlength(text, font=font)) + 32
     return np.asarray(canvas, dtype=np.uint8)
 
 
@@ -90,22 +130,45 @@ def save_picture(path: Path, image: Pixels) -> None:
     path.write_bytes(data.tobytes())
 
 
-def _to_width(image: Pixels, width: int) -> Pixels:
+def to_width(image: Pixels, width: int = WIDTH) -> Pixels:
+    """``(H, W, 3)`` uint8 RGB resized to ``width``, in proportion."""
     height = max(1, round(image.shape[0] * width / image.shape[1]))
     method = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)
 
 
-def _write_label(picture: Image.Image, words: str, box: Sequence[float], colour: tuple[int, int, int]) -> None:
-    """Words on the upper edge of a box, inside the picture."""
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(max(10, max(picture.size) / 50))
-    left, top, right, bottom = pen.textbbox((0, 0), words, font=font)
+def _plate(picture: Image.Image, words: str, box: Sequence[float], taken: Sequence[Plate]) -> Plate:
+    """Where the words of a box go: at its upper or lower edge, or further down, inside the picture and apart."""
+    left, top, right, bottom = _extent(picture, words)
     width, height = right - left + 4, bottom - top + 4
     x = max(0, min(box[0], picture.width - width))
-    y = box[1] - height if box[1] >= height else box[1]
-    pen.rectangle((x, y, x + width, y + height), fill=colour)
+    edges = [box[1] - height, box[1], box[3] - height, box[3]]
+    below = [box[3] + height * step for step in range(1, 6)]
+    inside = [(x, y, x + width, y + height) for y in [*edges, *below] if 0 <= y <= picture.height - height]
+    free = [plate for plate in inside if not any(map(partial(_overlap, plate), taken))]
+    return [*free, *inside, (x, box[1], x + width, box[1] + height)][0]
+
+
+def _overlap(first: Plate, second: Plate) -> bool:
+    return all(first[k] < second[k + 2] and second[k] < first[k + 2] for k in (0, 1))
+
+
+def _extent(picture: Image.Image, words: str) -> Plate:
+    """The words' left, top, right and bottom around the point that they are drawn at."""
+    return ImageDraw.Draw(picture).textbbox((0, 0), words, font=_font(picture))
+
+
+def _font(picture: Image.Image) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(max(10, max(picture.size) / 50))
+
+
+def _write_label(picture: Image.Image, words: str, plate: Plate, colour: Colour) -> None:
+    pen = ImageDraw.Draw(picture)
+    left, top, *_ = _extent(picture, words)
+    pen.rectangle(plate, fill=colour)
     bright = sum(colour) > 380
-    pen.text((x + 2 - left, y + 2 - top), words, fill=_BLACK if bright else _WHITE, font=font)
+    place = (plate[0] + 2 - left, plate[1] + 2 - top)
+    pen.text(place, words, fill=_BLACK if bright else _WHITE, font=_font(picture))
 
 
 def spread(count: int, most: int) -> list[int]:

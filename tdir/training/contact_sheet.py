@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor
-from torchvision.utils import draw_bounding_boxes, make_grid, save_image
+import numpy as np
 
-from tdir.data.images import PAD_VALUE, Pixels, pad_batch, to_tensor
+from tdir.data.images import Pixels
 from tdir.heads.base import Head
-from tdir.report.pictures import spread
+from tdir.report.pictures import WIDTH, Colour, annotated, legend, save_picture, sheet, spread, to_width
 from tdir.selftraining.labels import predictions_on_clean, predictions_on_degraded
 from tdir.structures import Detections
 from tdir.training.config import TeacherSettings
@@ -19,6 +17,7 @@ from tdir.training.run import Taught
 
 KEPT, DROPPED = (0, 255, 255), (255, 128, 0)
 """Cyan and orange, RGB; a colour-blind eye tells them apart."""
+_BLANK: Pixels = np.full((1, WIDTH, 3), 255, dtype=np.uint8)
 
 
 def contact_sheet(taught: Taught, head: Head, settings: TeacherSettings, path: Path, rows: int = 8) -> None:
@@ -31,30 +30,49 @@ def contact_sheet(taught: Taught, head: Head, settings: TeacherSettings, path: P
         path: the file.
         rows: how many degraded images; half as many clean ones follow.
     """
-    panels: list[Tensor] = []
+    risky = taught.risk is not None and not settings.oracle
+    degraded: list[Pixels] = []
     low = predictions_on_degraded(taught.degraded, head, taught.risk, settings.iou)
     for i in spread(len(low), rows):
-        degraded, restored = taught.degraded.pixels(i)
-        panels += [_planes(degraded), drawn(restored, low[i], head.classes, settings.epsilon)]
+        image, restored = taught.degraded.pixels(i)
+        degraded += [image, drawn(restored, low[i], head.classes, settings.epsilon, risky)]
+    clean: list[Pixels] = []
     high = predictions_on_clean(taught.clean, taught.risk)
     for i in spread(len(high), rows // 2):
-        clean = taught.clean.pixels(i)[0]
-        panels += [_planes(clean), drawn(clean, high[i], head.classes, 1.0)]
-    canvas, _ = pad_batch([panel / 255 for panel in panels])
-    save_image(make_grid(canvas, nrow=4, padding=4, pad_value=PAD_VALUE), path)
+        image = taught.clean.pixels(i)[0]
+        clean += [image, drawn(image, high[i], head.classes, 1.0, risky)]
+    parts = [_pairs(degraded, "degraded", "restored, with labels"), _pairs(clean, "clean", "clean, with labels")]
+    save_picture(path, np.concatenate([*parts, _explained(risky, settings.epsilon, parts[0].shape[1])]))
 
 
-def drawn(image: Pixels, found: Detections, classes: Sequence[str], epsilon: float) -> Tensor:
-    """The image ``(3, H, W)`` uint8 with boxes, named "class confidence risk", kept and dropped in two colours."""
+def drawn(image: Pixels, found: Detections, classes: Sequence[str], epsilon: float, risky: bool = True) -> Pixels:
+    """The image ``(H, WIDTH, 3)`` uint8 with boxes, named "class confidence risk", kept and dropped in two colours.
+
+    Args:
+        image: ``(h, w, 3)`` uint8 RGB.
+        found: predictions with their risk, in pixels of the image.
+        classes: the class names.
+        epsilon: the largest risk of a box that is kept.
+        risky: whether the risk was estimated; it is 0 otherwise, and not shown.
+    """
     assert found.scores is not None and found.risk is not None
     said = zip(found.labels.tolist(), found.scores.tolist(), found.risk.tolist())
-    names = [f"{classes[label]} {score:.2f} risk {risk:.2f}" for label, score, risk in said]
-    colors = [KEPT if kept else DROPPED for kept in (found.risk <= epsilon).tolist()]
-    if not names:  # torchvision warns of an empty drawing
-        return _planes(image)
-    return draw_bounding_boxes(_planes(image), found.boxes, names, colors, width=2)
+    words = [f"{classes[label]} {score:.2f}" + (f" risk {risk:.2f}" if risky else "") for label, score, risk in said]
+    colours = [KEPT if kept else DROPPED for kept in (found.risk <= epsilon).tolist()]
+    larger = to_width(image)  # before the drawing: words are as large on every sheet
+    height, width = image.shape[:2]
+    boxes = found.scaled(larger.shape[1] / width, larger.shape[0] / height).boxes
+    return annotated(larger, boxes, words, colours)
 
 
-def _planes(image: Pixels) -> Tensor:
-    """``(H, W, 3)`` -> ``(3, H, W)`` uint8."""
-    return (to_tensor(image) * 255).round().to(torch.uint8)
+def _pairs(panels: list[Pixels], before: str, after: str) -> Pixels:
+    """Two pairs of panels in a line."""
+    lines = [panels[i : i + 4] for i in range(0, len(panels), 4)]
+    return sheet([[*line, *[_BLANK] * (4 - len(line))] for line in lines], [before, after] * 2)
+
+
+def _explained(risky: bool, epsilon: float, width: int) -> Pixels:
+    entries: dict[str, Colour | None] = {"kept as a pseudo-label": KEPT}
+    if risky and epsilon < 1:
+        entries[f"dropped, its risk is above teacher.epsilon ({epsilon:g})"] = DROPPED
+    return legend({**entries, f"words: class, confidence{', risk' if risky else ''}": None}, width)

@@ -8,7 +8,7 @@ import torch
 
 from tdir.data.images import read_image
 from tdir.errors import DataError
-from tdir.report.pictures import COLOURS, draw, save_picture, sheet
+from tdir.report.pictures import COLOURS, annotated, draw, legend, save_picture, sheet
 from tdir.structures import Detections
 
 
@@ -32,6 +32,30 @@ def test_boxes_and_words_are_drawn_on_a_copy() -> None:
     above = picture[35:50, 40:]
     assert holds(above, COLOURS[1]), "the plate of the words"
     assert holds(above, (0, 0, 0)), "the words"
+
+
+def test_words_of_neighbours_do_not_hide_each_other() -> None:
+    # Four boxes around one place, as a detector that is unsure gives them: black words, and nothing else is dark.
+    boxes = torch.tensor([40.0, 50, 120, 90]) + 4 * torch.arange(4)[:, None]
+
+    def written(count: int) -> int:
+        picture = annotated(255 - black(200, 300), boxes[:count], ["some words"] * count, COLOURS[:1] * count)
+        return int((picture.max(-1) < 150).sum())
+
+    assert written(4) == 4 * written(1) > 0
+
+
+def test_words_without_room_are_drawn_all_the_same() -> None:
+    boxes = torch.tensor([[0.0, 0, 30, 12]] * 9)
+    picture = annotated(black(14, 30), boxes, ["words"] * 9, [COLOURS[0]] * 9)
+    assert holds(picture, COLOURS[0])
+
+
+def test_a_legend_explains_colours() -> None:
+    line = legend({"kept": COLOURS[0], "dropped": COLOURS[1], "words": None}, width=400)
+    assert line.shape == (28, 400, 3)
+    assert holds(line[:, :200], COLOURS[0]) and holds(line, COLOURS[1])
+    assert holds(line, (0, 0, 0))
 
 
 def test_no_boxes_leave_the_picture_as_it_is() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from tdir.data.images import read_image
 from tdir.errors import DataError
-from tdir.report.pictures import spread
+from tdir.report.pictures import spread, to_width
 from tdir.structures import Detections
 from tdir.training.contact_sheet import DROPPED, KEPT, drawn
 from tdir.training.preview import Figures, advice, preview
@@ -22,6 +22,10 @@ from tests.training.scenes import config, write_labelled
 def looked(root: Path, work_dir: Path, limit: int = 32, **changes: Any) -> dict[str, Any]:
     preview(config(root, **changes), work_dir, limit=limit)
     return json.loads((work_dir / "preview.json").read_text())
+
+
+def colours_of(image: np.ndarray) -> set[tuple[int, ...]]:
+    return {tuple(colour) for colour in np.unique(image.reshape(-1, 3), axis=0).tolist()}
 
 
 def test_it_says_what_a_training_would_learn_from(root, tmp_path, caplog):
@@ -48,11 +52,14 @@ def test_it_leaves_a_picture_and_its_figures_alone(root, tmp_path):
     looked(root, tmp_path / "new")
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"preview.png", "preview.json"}
     sheet = read_image(tmp_path / "new" / "preview.png")
-    # Four columns; eight degraded images with theirs and four clean ones with theirs are six rows of 48 x 64 pixels.
-    assert sheet.shape == (6 * (48 + 4) + 4, 4 * (64 + 4) + 4, 3)
-    colours = {tuple(colour) for colour in sheet.reshape(-1, 3).tolist()}
+    # Four columns; eight degraded images with theirs and four clean ones with theirs are six rows, 3 : 4 and 480 wide.
+    # Two lines of titles and one of explanations are 28 high.
+    assert sheet.shape == (6 * (360 + 4) + 3 * 28, 4 * (480 + 4) - 4, 3)
+    colours = colours_of(sheet[:-28])
     assert KEPT in colours
     assert DROPPED not in colours
+    assert KEPT in (explained := colours_of(sheet[-28:]))
+    assert DROPPED not in explained
 
 
 def test_what_would_be_dropped_is_counted_and_shown(root, tmp_path):
@@ -62,7 +69,8 @@ def test_what_would_be_dropped_is_counted_and_shown(root, tmp_path):
     assert strict["degraded_dropped"] > 0
     assert strict["degraded_kept"] + strict["degraded_dropped"] == pytest.approx(everything["degraded_kept"])
     sheet = read_image(tmp_path / "strict" / "preview.png")
-    assert DROPPED in {tuple(colour) for colour in sheet.reshape(-1, 3).tolist()}
+    assert DROPPED in colours_of(sheet[:-28])
+    assert {KEPT, DROPPED} <= colours_of(sheet[-28:])
 
 
 def test_scarce_labels_are_advised_on(root, tmp_path, caplog):
@@ -126,7 +134,15 @@ def test_a_set_without_a_readable_image_is_refused(root, tmp_path):
 def test_a_sheet_of_nothing_is_the_image():
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     none = Detections(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), torch.zeros(0), risk=torch.zeros(0))
-    assert np.array_equal(drawn(image, none, ["car"], 1.0).permute(1, 2, 0).numpy(), image)
+    assert np.array_equal(drawn(image, none, ["car"], 1.0), to_width(image))
+
+
+def test_a_risk_that_was_not_estimated_is_not_shown():
+    image = np.zeros((60, 120, 3), dtype=np.uint8)
+    box, label = torch.tensor([[10.0, 30, 100, 50]]), torch.tensor([0])
+    found = Detections(box, label, torch.tensor([0.5]), risk=torch.zeros(1))
+    shown, hidden = (drawn(image, found, ["car"], 1.0, risky) for risky in (True, False))
+    assert (hidden == KEPT).all(-1).sum() < (shown == KEPT).all(-1).sum()  # fewer words need less of a plate
 
 
 @pytest.mark.parametrize(
