@@ -1,10 +1,12 @@
+# make quickstart  build .venv if need be, train a translator on the built-in scenes, score it, draw what it changes
 # make test      build .venv if need be, run the quick tests
 # make test-all  run every test
 # make lint      style, types, layers
 # make env       only build .venv
 # make lock      resolve requirements/lock.txt anew
 #
-# PYTHON chooses the interpreter (3.10 or newer), PYTEST_ARGS adds to pytest's arguments.
+# PYTHON chooses the interpreter (3.10 or newer), PYTEST_ARGS adds to pytest's arguments, SHORT=1 cuts the quickstart
+# down to whether it runs.
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -20,12 +22,29 @@ BIN := .venv/bin
 # Newer than the lock and the metadata when the environment holds them; another interpreter has another stamp.
 STAMP := .venv/built-with-python$(VERSION)
 
-# One thread for each of pytest's workers; and ultralytics neither installs packages nor looks for news by itself.
-export OMP_NUM_THREADS ?= 1
+# ultralytics neither installs packages nor looks for news by itself.
 export YOLO_AUTOINSTALL ?= false
 export YOLO_OFFLINE ?= true
 
-.PHONY: test test-all lint format env lock clean
+.PHONY: quickstart test test-all lint format env lock clean
+
+QUICK := work_dirs/quickstart
+ifdef SHORT
+QUICK_TRAIN := optim.steps=20 degraded.count=40 clean.count=40
+QUICK_IMAGES := 20
+else
+QUICK_IMAGES := 200
+endif
+
+quickstart: $(STAMP)
+	@rm -rf $(QUICK)
+	@$(BIN)/python tools/train_vat.py configs/aodnet_yolo_streets.py --work-dir $(QUICK) --cfg-options val=None $(QUICK_TRAIN)
+	@$(BIN)/python tools/benchmark.py --pipeline $(QUICK)/streets_haze.tdir --data streets --degradation depth_haze \
+		--limit $(QUICK_IMAGES) --pictures 6 --out $(QUICK)
+	@echo "before and after: $(QUICK)/pictures.jpg"
+
+# One thread for each of pytest's workers.
+test test-all: export OMP_NUM_THREADS ?= 1
 
 test: $(STAMP)
 	@$(BIN)/pytest -n $(WORKERS) -m "not slow" $(PYTEST_ARGS)

@@ -6,6 +6,7 @@ images are taken as degraded already. A JSON record and a Markdown table are wri
 examples:
   tdir benchmark --pipeline fog.tdir --data dawn_fog --split test
   tdir benchmark --pipeline fog.tdir --data voc5 --degradation haze --degradation-options light=0.75 scale=1.5
+  tdir benchmark --pipeline streets_haze.tdir --data streets --degradation depth_haze --limit 200 --pictures 6
   tdir benchmark --restorer aodnet:dehazer.pth --head yolov8n.pt --data coco128 --classes person car --size 640
   tdir benchmark --pipeline dark.tdir --head yolov8s.pt --data exdark_voc --limit 100 --pictures 6
 """
@@ -36,6 +37,7 @@ from tdir.restorers.identity import Identity
 from tdir.training.config import build_data, layout_of
 
 DEFAULT_SIZE = 640  # what ultralytics' detectors are trained and validated at
+_WITHOUT_FILES = ("streets",)  # sets that a program draws
 ROWS = ("clean", "degraded", "restorer", "vat", "clean + restorer", "clean + vat")
 
 
@@ -50,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     system.add_argument("--head", metavar="[NAME:]WEIGHTS", help=f"{HEAD}; default with a bundle: its own")
     data = parser.add_argument_group("what it is scored on")
-    data.add_argument("--data", required=True, metavar="ROOT", help="a folder in Pascal VOC or YOLO layout")
+    data.add_argument("--data", required=True, metavar="ROOT", help="a folder in Pascal VOC or YOLO layout, or 'streets'")
     data.add_argument("--split", metavar="NAME", help="default: test, or what comes nearest")
     data.add_argument("--layout", choices=("voc", "yolo"), help="default: told from the folder")
     data.add_argument("--classes", nargs="+", metavar="NAME", help="the classes to score; default: all of the set")
@@ -116,7 +118,7 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
 def _data(args: argparse.Namespace) -> tuple[DetectionSet, dict[str, Any]]:
     """The data set, and how it was read."""
     reader = _reader(args)
-    settings = {**reader, "root": args.data, **({"classes": args.classes} if args.classes else {})}
+    settings = {**reader, **({"classes": args.classes} if args.classes else {})}
     if args.degradation is not None:
         degradation = {**(args.degradation_options or {}), "type": args.degradation}
         settings |= {"degradation": degradation, "degradation_seed": args.seed}
@@ -126,6 +128,8 @@ def _data(args: argparse.Namespace) -> tuple[DetectionSet, dict[str, Any]]:
 
 
 def _reader(args: argparse.Namespace) -> dict[str, Any]:
+    if args.data in _WITHOUT_FILES:
+        return {"type": args.data, "split": args.split or "test"}
     told = layout_of(args.data)
     layout = args.layout or told["type"]
     if layout == "folder":
@@ -134,7 +138,7 @@ def _reader(args: argparse.Namespace) -> dict[str, Any]:
             "and labels with a folder for each split (YOLO)"
         )
     split = args.split or (told["split"] if layout == told["type"] else "test")
-    return {"type": layout, "split": split}
+    return {"type": layout, "split": split, "root": args.data}
 
 
 def _name(args: argparse.Namespace) -> str:

@@ -47,6 +47,16 @@ def test_a_bundle_on_made_haze_has_all_rows(
     assert cv2.imread(str(tmp_path / "out/pictures.jpg")).shape == (28 + 2 * 364, 4 * 484 - 4, 3)
 
 
+def test_the_built_in_scenes_need_no_folder(detector: Path, tmp_path: Path) -> None:
+    argv = ["--restorer", "dcp", "--head", str(detector), "--data", "streets", "--classes", "car", "person"]
+    argv += ["--degradation", "depth_haze", "--limit", "2", "--size", "96", "--samples", "5", "--out", str(tmp_path)]
+    assert main(["benchmark", *argv]) == 0
+    record = json.loads((tmp_path / "record.json").read_text())
+    data = record["data"]
+    assert (data["layout"], data["split"], data["name"], data["images"]) == ("streets", "test", "streets", 2)
+    assert data["degradation"]["type"] == "depth_haze"
+
+
 def test_a_restorer_and_a_head_on_real_degradation(
     detector: Path, voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,13 @@
+"""The quickstart: AOD-Net and a small YOLO on the built-in scenes, in haze that follows their true depth."""
+
+_base_ = "vat_light_320.py"
+
+_haze = dict(type="depth_haze")
+
+restorer = dict(type="aodnet", weights="aodnet_streets.safetensors")  # both come with tdir
+head = dict(type="yolo", weights="agpl/yolo_streets.pt")
+degraded = dict(type="streets", split="train", count=400, seed=2, degradation=_haze)
+clean = dict(type="streets", split="train", count=400, seed=3)
+val = dict(type="streets", split="test", count=200, degradation=_haze)
+optim = dict(steps=400)
+name = "streets_haze"
