@@ -19,7 +19,7 @@ from tdir.errors import TdirError
 COMMANDS = {
     "train": ("train", "train a translator between a frozen restorer and a frozen head, without labels"),
     "train-restorer": ("train_restorer", "train a restorer on clean images and a degradation made of them"),
-    "train-head": ("train_head", "train a small YOLO on labelled images, by ultralytics"),
+    "train-head": ("train_head", "train a detector on labelled images, by ultralytics or torchvision"),
     "benchmark": ("benchmark", "score clean, degraded, restored and translated images of a labelled set"),
     "infer": ("infer", "detect objects in pictures and folders"),
     "list": ("names", "print the names that can be built and the bundles that come with tdir"),

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     system.add_argument("--head", metavar="[NAME:]WEIGHTS", help=f"{HEAD}; default with a bundle: its own")
     data = parser.add_argument_group("what it is scored on")
-    data.add_argument("--data", required=True, metavar="ROOT", help="a folder in Pascal VOC or YOLO layout, or 'streets'")
+    data.add_argument("--data", required=True, metavar="ROOT", help="a Pascal VOC or YOLO folder, or 'streets'")
     data.add_argument("--split", metavar="NAME", help="default: test, or what comes nearest")
     data.add_argument("--layout", choices=("voc", "yolo"), help="default: told from the folder")
     data.add_argument("--classes", nargs="+", metavar="NAME", help="the classes to score; default: all of the set")

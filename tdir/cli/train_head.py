@@ -1,8 +1,10 @@
-"""Train a small YOLO on labelled images, by ultralytics (AGPL-3.0): a head to put translators before.
+"""Train a detector on labelled images: a head to put translators before.
+
+By ultralytics, whose weights are then AGPL-3.0, or by torchvision.
 
 examples:
   tdir train-head configs/heads/yolo_streets.py
-  tdir train-head configs/heads/yolo_streets.py --cfg-options epochs=2 train.count=200 --work-dir detector
+  tdir train-head configs/heads/yolo_streets.py --cfg-options by.epochs=2 train.count=200 --work-dir detector
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=Options,
         default={},
         metavar="KEY=VALUE",
-        help="any setting, such as epochs=3",
+        help="any setting, such as by.epochs=3",
     )
 
 

@@ -15,19 +15,20 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from tdir import parts
 from tdir.data.degradations import Degraded
 from tdir.data.images import Pixels, resize_longest, to_tensor
-from tdir.errors import ConfigError, DataError, TrainingError
+from tdir.errors import ConfigError, DataError
 from tdir.evaluation import readable
 from tdir.ranges import COUNT, NATURAL, SHARE
 from tdir.report.records import environment, portable
 from tdir.restorers.base import Restorer
 from tdir.training.config import build_data, checked, read_config
-from tdir.training.optim import PRECISIONS, Average, OptimSettings
+from tdir.training.optim import OptimSettings
+from tdir.training.supervised import check_steps, fit
 from tdir.weights import sha256
 
 log = logging.getLogger("tdir")
@@ -72,8 +73,7 @@ class RestorerConfig:
         for name in ("pairs", "val"):
             if "degradation" not in getattr(self, name):
                 raise ConfigError(f"{name} needs a 'degradation', of which the restorer is to be trained, got none")
-        if self.optim.steps is None or self.optim.precision == "fp16":
-            raise ConfigError("a restorer is trained for optim.steps, in fp32 or bf16")
+        check_steps(self.optim)
 
     @classmethod
     def from_file(cls, path: str | Path, options: Mapping[str, Any] | None = None) -> RestorerConfig:
@@ -157,7 +157,13 @@ def train_restorer(config: RestorerConfig, work_dir: Path) -> Path:
     torch.manual_seed(config.seed)
     restorer = build_trainable(config.restorer)
     pairs = read_pairs(config.pairs, config.size, config.crop)
-    restorer.load_state_dict(_trained(restorer, pairs, config))
+
+    def loss_of(step: int) -> Tensor:
+        given, wanted = batch(pairs, config, step)
+        # Not what forward() gives: a pixel that is clamped would have no gradient to come back by.
+        return (restorer.restore(given).float() - wanted).abs().mean()
+
+    restorer.load_state_dict(fit(restorer, loss_of, config.optim))
     errors = mean_errors(restorer, read_pairs(config.val, config.size))
     work_dir.mkdir(parents=True, exist_ok=True)
     file = work_dir / f"{config.name}.safetensors"
@@ -166,31 +172,6 @@ def train_restorer(config: RestorerConfig, work_dir: Path) -> Path:
     file.with_suffix(".json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     log.info("error in grey levels of 255: %s", ", ".join(f"{name} {value:.1f}" for name, value in errors.items()))
     return file
-
-
-def _trained(restorer: Restorer, pairs: list[Pair], config: RestorerConfig) -> dict[str, Tensor]:
-    """The averaged weights after the training."""
-    settings, steps = config.optim, config.optim.steps or 0
-    optimizer = torch.optim.AdamW(restorer.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    average = Average(restorer, settings.ema)
-    precision = PRECISIONS[settings.precision]
-    bar = tqdm(range(steps), desc="train", unit="step", disable=None)
-    for step in bar:
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate(step, steps)
-        given, wanted = batch(pairs, config, step)
-        with torch.autocast("cpu", precision, enabled=precision is not None):
-            # Not what forward() gives: a pixel that is clamped would have no gradient to come back by.
-            loss = (restorer.restore(given).float() - wanted).abs().mean()
-        if not torch.isfinite(loss):
-            raise TrainingError(f"the loss is {loss.item()} at step {step}: lower optim.lr ({settings.lr})")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(restorer.parameters(), settings.clip)
-        optimizer.step()
-        average.update(restorer, step + 1)
-        bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
-    return average.state
 
 
 @torch.no_grad()

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 import torch
 
-from tdir import parts
 from tdir.cli import main
 from tdir.data.streets import Streets
 from tdir.data.yolo import YOLO
 from tdir.errors import ConfigError, DataError
 from tdir.structures import Detections
+from tdir.training.by_torchvision import TorchvisionTraining, _example, _mirrored
+from tdir.training.by_ultralytics import UltralyticsTraining, write_yolo, yolo_lines
 from tdir.training.config import build_data
-from tdir.training.detector import DetectorConfig, train_detector, write_yolo, yolo_lines
+from tdir.training.detector import DetectorConfig, train_detector
+from tdir.training.optim import OptimSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "heads"
 
@@ -23,27 +25,44 @@ def scenes(count: int, split: str = "train") -> dict[str, Any]:
     return {"type": "streets", "split": split, "count": count, "size": [64, 96]}
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DetectorConfig]:
-    """A weight file after two epochs of two steps, and how it was made."""
-    work_dir = tmp_path_factory.mktemp("detector")
-    config = DetectorConfig(
-        "yolov8.yaml", scenes(8), scenes(4, "val"), 0.33, 0.125, size=96, epochs=2, batch_size=4, name="tiny"
-    )
-    return train_detector(config, work_dir), config
+SMALL = {
+    "ultralytics": UltralyticsTraining("yolov8.yaml", 0.33, 0.125, epochs=2, batch_size=4),
+    "torchvision": TorchvisionTraining("mobilenet_v3_small_fpn", OptimSettings(steps=3, batch_size=2)),
+}
 
 
-def test_it_trains_a_detector_that_a_head_opens(trained):
-    file, config = trained
-    assert file.name == "tiny.pt"
-    assert file.stat().st_size < 3e6
-    head = parts.head(file)
+@pytest.mark.parametrize("kind", SMALL)
+def test_it_trains_a_detector_that_a_head_opens(tmp_path, kind):
+    by = SMALL[kind]
+    config = DetectorConfig(by, scenes(8), scenes(4, "val"), size=96, name="tiny")
+    file = train_detector(config, tmp_path)
+    assert file == tmp_path / f"tiny{by.suffix}"
+    head = by.head(file, Streets().classes)
     assert head.classes == Streets().classes
     record = json.loads(file.with_suffix(".json").read_text())
     assert record["sha256"] == head.weights_sha256
     assert record["scores"]["images"] == 4
-    assert record["config"]["epochs"] == config.epochs
-    assert 5e5 < sum(parameter.numel() for parameter in head.parameters()) < 1e6
+    assert record["config"]["by"]["model"] == by.model
+
+
+def test_torchvision_learns_scenes_by_heart(tmp_path):
+    """Two scenes: after training the detector finds most of what it found nothing of before."""
+    by = TorchvisionTraining(
+        "mobilenet_v3_small_fpn", OptimSettings(steps=150, batch_size=2, lr=3e-3, warmup=20, ema=0.9)
+    )
+    two = {"type": "streets", "count": 2, "size": [96, 160]}
+    train_detector(DetectorConfig(by, two, two, size=160, name="learnt"), tmp_path)
+    assert json.loads((tmp_path / "learnt.json").read_text())["scores"]["ap50"] > 0.3
+
+
+def test_a_mirrored_image_has_its_boxes_mirrored():
+    image, target = _example(Streets("val", count=1, size=(64, 96)), 0, 48)
+    again, boxes = _mirrored(*_mirrored(image, target))
+    assert image.shape == (3, 32, 48)
+    assert torch.equal(again, image)
+    torch.testing.assert_close(boxes["boxes"], target["boxes"])
+    turned = _mirrored(image, target)[1]["boxes"]
+    torch.testing.assert_close(turned[:, 0] + target["boxes"][:, 2], torch.full((len(turned),), 48.0))
 
 
 def test_what_is_written_reads_as_the_same_objects(tmp_path):
@@ -71,21 +90,24 @@ def test_unlabelled_images_are_refused(tmp_path, root):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
-    [({"epochs": 0}, "epochs is a whole number from 1, got 0"), ({"width": 0}, "width is a number above 0, got 0")],
+    ("build", "message"),
+    [
+        (lambda: UltralyticsTraining("yolov8.yaml", epochs=0), r"by\.epochs is a whole number from 1, got 0"),
+        (lambda: UltralyticsTraining("yolov8.yaml", width=0), r"by\.width is a number above 0, got 0"),
+        (lambda: TorchvisionTraining("resnet50"), "did you mean 'resnet50_fpn'"),
+        (lambda: DetectorConfig(SMALL["torchvision"], scenes(1), scenes(1), size=0), "size is a whole number from 1"),
+    ],
 )
-def test_a_wrong_setting_is_named(changes, message):
+def test_a_wrong_setting_is_named(build, message):
     with pytest.raises(ConfigError, match=message):
-        DetectorConfig("yolov8.yaml", scenes(1), scenes(1), **changes)
+        build()
 
 
-@pytest.mark.parametrize(
-    "changes", [{"model": "yolov99.yaml"}, {"options": {"learning_rate": 1}}], ids=["model", "option"]
-)
+@pytest.mark.parametrize("changes", [{"model": "yolov99.yaml"}, {"options": {"learning_rate": 1}}])
 def test_what_ultralytics_does_not_know_is_named(tmp_path, changes):
-    values = {"model": "yolov8.yaml", "train": scenes(1), "val": scenes(1, "val"), "width": 0.125, **changes}
-    with pytest.raises(ConfigError, match=rf"ultralytics cannot train '{values['model']}'"):
-        train_detector(DetectorConfig(**values), tmp_path)
+    by = UltralyticsTraining(**{"model": "yolov8.yaml", "width": 0.125, **changes})
+    with pytest.raises(ConfigError, match=f"ultralytics cannot train '{by.model}'"):
+        train_detector(DetectorConfig(by, scenes(1), scenes(1, "val")), tmp_path)
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.py")), ids=lambda path: path.stem)
@@ -96,5 +118,7 @@ def test_a_shipped_config_names_labelled_sets(path):
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys):
-    assert main(["train-head", str(CONFIGS / "yolo_streets.py"), "--cfg-options", "epoch=3"]) == 2
-    assert "has no setting 'epoch': did you mean 'epochs'" in capsys.readouterr().err
+    assert main(["train-head", str(CONFIGS / "yolo_streets.py"), "--cfg-options", "by.epoch=3"]) == 2
+    assert "by has no setting 'epoch': did you mean 'epochs'" in capsys.readouterr().err
+    assert main(["train-head", str(CONFIGS / "yolo_streets.py"), "--cfg-options", "by.type=ultralitics"]) == 2
+    assert "got 'ultralitics': did you mean 'ultralytics'?" in capsys.readouterr().err

@@ -88,7 +88,7 @@ def test_narrow_images_are_left_out(root, caplog):
         ({"crop": 0}, "crop is a whole number from 1, got 0"),
         ({"left_alone": 2}, r"left_alone is a number in \[0, 1\], got 2"),
         ({"pairs": {"type": "folder", "root": "."}}, "pairs needs a 'degradation'"),
-        ({"optim": OptimSettings(steps=None, epochs=3)}, "trained for optim.steps"),
+        ({"optim": OptimSettings(steps=None, epochs=3)}, "is one of optim.steps in fp32 or bf16, got steps=None"),
     ],
 )
 def test_a_wrong_setting_is_named(root, changes, message):
