@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial, reduce
 
 import torch
 
@@ -72,18 +73,17 @@ def label_degraded(
 
 
 def predictions_on_degraded(store: TeacherStore, head: Head, risk: NUQ | None, iou: float = 0.7) -> list[Detections]:
-    """The predictions on the degraded and the restored version, merged, with their scores and risk.
+    """The predictions on the versions that the store was studied with, merged, with their scores and risk.
 
     A store that was studied with "original" holds the predictions on the image before its degradation; those are then
     the labels, which makes the training an oracle.
     """
     if "original" in store.sources():
         return [with_risk(store.source("original", i), None) for i in range(len(store))]
-    found = []
-    for i in range(len(store)):
-        degraded, restored = (with_risk(store.source(name, i), risk) for name in ("image", "restored"))
-        found.append(head.merge(degraded, restored, iou))
-    return found
+    return [
+        reduce(partial(head.merge, iou=iou), (with_risk(store.source(name, i), risk) for name in store.sources()))
+        for i in range(len(store))
+    ]
 
 
 def label_clean(store: TeacherStore, risk: NUQ | None) -> list[PseudoLabel]:

@@ -28,6 +28,8 @@ _TEACHER = {
     "neighbours": COUNT,
     "batch_size": COUNT,
 }
+VERSIONS = ("image", "restored")
+"""What the teacher can be asked about a degraded image."""
 _WHOLE = {"size": COUNT, "checkpoint_every": COUNT, "validate_every": NATURAL, "seed": NATURAL, "pictures": NATURAL}
 _PARTS = ("restorer", "translator", "head")
 _TABLES = (*_PARTS, "degraded", "clean", "val", "teacher", "objective", "optim")
@@ -45,6 +47,7 @@ class TeacherSettings:
         nuq: whether to estimate the risk at all.
         dims: the most dimensions of NUQ's projected embeddings.
         neighbours: of a NUQ estimate.
+        sources: the versions of a degraded image that pseudo-labels are made of, merged: "image", "restored" or both.
         oracle: take the labels of degraded images from the images before the degradation: how much there is to win.
         batch_size: images at a time.
         cache_dir: where caches are kept; ``None`` is a folder in the work dir.
@@ -56,6 +59,7 @@ class TeacherSettings:
     nuq: bool = True
     dims: int = 32
     neighbours: int = 50
+    sources: Sequence[str] = VERSIONS
     oracle: bool = False
     batch_size: int = 8
     cache_dir: str | None = None
@@ -65,6 +69,11 @@ class TeacherSettings:
             allowed.check(f"teacher.{name}", getattr(self, name))
         if not isinstance(self.cache_dir, str | None):
             raise ConfigError(f"teacher.cache_dir is a folder, in quotes, or None, got {self.cache_dir!r}")
+        if isinstance(self.sources, str) or not self.sources:
+            raise ConfigError(f"teacher.sources is a list of {' and '.join(VERSIONS)}, got {self.sources!r}")
+        for name in self.sources:
+            if name not in VERSIONS:
+                raise ConfigError(f"teacher.sources has no {name!r}: {closest(str(name), VERSIONS)}")
 
 
 @dataclass

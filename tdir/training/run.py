@@ -78,7 +78,7 @@ def taught_by(teacher: Teacher, config: TrainConfig, degraded_set: DetectionSet,
     """What a teacher says of these two sets, by the settings of a config."""
     settings, head = config.teacher, teacher.head
     clean = teacher.study(clean_set, ("image",))
-    degraded = teacher.study(degraded_set, ("original",) if settings.oracle else ("image", "restored"))
+    degraded = teacher.study(degraded_set, ("original",) if settings.oracle else tuple(settings.sources))
     risk = _fitted_risk(config, clean, len(head.classes)) if settings.nuq else None
     labels = label_degraded(degraded, head, risk, settings.epsilon, settings.iou)
     return Taught(degraded, labels, clean, label_clean(clean, risk), risk)

@@ -15,7 +15,8 @@ class Translator(nn.Module):
     """Base of every translator (VaT, section 4.1).
 
     ``forward(degraded, restored) = translate(fuse(degraded, restored))``. ``fuse(x, x) == x``, so that a clean image
-    can go straight to ``translate``. Images are ``(N, 3, H, W)`` RGB in [0, 1], any H and W.
+    can go straight to ``translate``. Images are ``(N, 3, H, W)`` RGB in [0, 1], any H and W. Every translator can be
+    built with ``gate=False``: then the restored image alone is translated, as in the fourth row of the paper's Table 4.
     """
 
     def fuse(self, degraded: Tensor, restored: Tensor) -> Tensor:
@@ -44,6 +45,15 @@ def check_pair(degraded: Tensor, restored: Tensor) -> None:
             f"the gate takes two images of one shape, got degraded {tuple(degraded.shape)} and restored "
             f"{tuple(restored.shape)}: bring both to one size first"
         )
+
+
+class RestoredOnly(nn.Module):
+    """What stands for a gate where there is none: the restored image as it is."""
+
+    def forward(self, degraded: Tensor, restored: Tensor) -> Tensor:
+        """``restored``, of two images ``(N, 3, H, W)``."""
+        check_pair(degraded, restored)
+        return restored
 
 
 class _ClampInward(torch.autograd.Function):

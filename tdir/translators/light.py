@@ -17,7 +17,7 @@ from tdir.errors import ConfigError
 from tdir.ranges import COUNT, Range
 from tdir.registry import TRANSLATORS
 from tdir.structures import check_images
-from tdir.translators.base import Translator, check_pair, clamp_inward
+from tdir.translators.base import RestoredOnly, Translator, check_pair, clamp_inward
 
 MAX_LOG_GAIN = 4.0  # a gain of 55; thicker haze leaves less than eight-bit quantisation can carry
 GROUPS = 4  # of channels, that share their normalisation
@@ -162,7 +162,7 @@ class LightTransformation(nn.Module):
 
 
 class LightGate(nn.Module):
-    """sigma(w) of VaT eq. 5 from the small copies of both images.
+    """sigma(w) * degraded + (1 - sigma(w)) * restored (VaT eq. 5), with sigma(w) from the small copies of both images.
 
     Args:
         side: the longest side of the small copies, pixels.
@@ -180,6 +180,10 @@ class LightGate(nn.Module):
         nn.init.constant_(last.bias, torch.logit(torch.tensor(start)).item())
 
     def forward(self, degraded: Tensor, restored: Tensor) -> Tensor:
+        """The fused image, ``(N, 3, H, W)`` in [0, 1]."""
+        return torch.lerp(restored, degraded, self.weights(degraded, restored))
+
+    def weights(self, degraded: Tensor, restored: Tensor) -> Tensor:
         """The weight of the degraded image, ``(N, 1, H, W)`` in (0, 1)."""
         check_pair(degraded, restored)
         views = [small_copy(images, self.side) for images in (degraded, restored)]
@@ -202,21 +206,29 @@ class VaTLight(Translator):
         side: the longest side of the small copy, pixels.
         dims: channels of the small network at 1/2, 1/4 and 1/8 of that copy.
         gate_start: the share of the degraded image in the fusion before training, in (0, 1).
+        gate: whether to fuse; without it the restored image is what is translated.
 
     Raises:
         ConfigError: if a setting is out of range.
     """
 
-    def __init__(self, side: int = 128, dims: tuple[int, int, int] = (16, 24, 32), gate_start: float = 0.27):
+    def __init__(
+        self,
+        side: int = 128,
+        dims: tuple[int, int, int] = (16, 24, 32),
+        gate_start: float = 0.27,
+        gate: bool = True,
+    ):
         super().__init__()
         _check_structure(side, dims, gate_start)
         self.settings = {"side": side, "dims": tuple(dims)}
-        self.gate = LightGate(side, dims[0], gate_start)
+        self.gate = LightGate(side, dims[0], gate_start) if gate else RestoredOnly()
         self.transformation = LightTransformation(side, tuple(dims))  # type: ignore[arg-type]
 
     def fuse(self, degraded: Tensor, restored: Tensor) -> Tensor:
-        """sigma(w) * degraded + (1 - sigma(w)) * restored (VaT eq. 5)."""
-        return torch.lerp(restored, degraded, self.gate(degraded, restored))
+        """I_F (VaT eq. 5), ``(N, 3, H, W)`` in [0, 1]; two equal images give themselves."""
+        fused: Tensor = self.gate(degraded, restored)
+        return fused
 
     def translate(self, images: Tensor) -> Tensor:
         """T_A on ``(N, 3, H, W)`` in [0, 1]."""

@@ -15,7 +15,7 @@ from tdir.errors import ConfigError
 from tdir.padding import to_multiple
 from tdir.registry import TRANSLATORS
 from tdir.structures import check_images
-from tdir.translators.base import Translator, check_pair, clamp_inward
+from tdir.translators.base import RestoredOnly, Translator, check_pair, clamp_inward
 from tdir.translators.blocks import Downsample, Stage, TransformerBlock, Upsample, channels_last, conv
 
 PRESETS = (8, 16, 24, 32, 48)
@@ -143,17 +143,23 @@ class VaT(Translator):
         blocks: blocks of T_A's three levels.
         heads: attention heads of T_A's three levels.
         checkpoint: in training, trade a second forward pass for the memory of T_A's features.
+        gate: whether to fuse; without it the restored image is what is translated.
 
     Raises:
         ConfigError: as :class:`TransformationModule` does.
     """
 
     def __init__(
-        self, dim: int, blocks: Sequence[int] = BLOCKS, heads: Sequence[int] = HEADS, checkpoint: bool = False
+        self,
+        dim: int,
+        blocks: Sequence[int] = BLOCKS,
+        heads: Sequence[int] = HEADS,
+        checkpoint: bool = False,
+        gate: bool = True,
     ):
         super().__init__()
         self.transformation = TransformationModule(dim, blocks, heads, checkpoint)
-        self.gate = GatedFusion(dim)
+        self.gate = GatedFusion(dim) if gate else RestoredOnly()
 
     def fuse(self, degraded: Tensor, restored: Tensor) -> Tensor:
         """I_F (VaT eq. 5), ``(N, 3, H, W)`` in [0, 1]; two equal images give themselves.
@@ -178,8 +184,8 @@ class VaT(Translator):
 
 
 def _preset(dim: int) -> Callable[..., VaT]:
-    def build(checkpoint: bool = False) -> VaT:
-        return VaT(dim, checkpoint=checkpoint)
+    def build(checkpoint: bool = False, gate: bool = True) -> VaT:
+        return VaT(dim, checkpoint=checkpoint, gate=gate)
 
     build.__doc__ = f"The paper's translator with {dim} channels."
     return build

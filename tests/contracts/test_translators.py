@@ -22,15 +22,20 @@ def name(request) -> str:
     return request.param
 
 
+@pytest.fixture(params=[True, False], ids=["gate", "no gate"])
+def gate(request) -> bool:
+    return request.param
+
+
 @pytest.fixture
-def translator(name) -> Translator:
+def translator(name, gate) -> Translator:
     """A translator off its first weights: it may start as the identity, and must keep its promises after that."""
-    return shaken(build(name, seed=0))
+    return shaken(build(name, seed=0, gate=gate))
 
 
-def build(name: str, seed: int) -> Translator:
+def build(name: str, seed: int, gate: bool = True) -> Translator:
     torch.manual_seed(seed)
-    return TRANSLATORS.build({"type": name})
+    return TRANSLATORS.build({"type": name, "gate": gate})
 
 
 def shaken(module: nn.Module) -> nn.Module:
@@ -118,11 +123,21 @@ def test_gradients_pass_through_the_inverse_to_the_translator(translator):
     assert_gradients_everywhere(translator)
 
 
-def test_gradients_reach_the_images(translator):
+def test_without_a_gate_the_restored_image_is_translated(name):
+    translator = shaken(build(name, seed=0, gate=False))
+    degraded, restored = images(1, 24, 32), images(1, 24, 32, seed=1)
+    assert torch.equal(translator.fuse(degraded, restored), restored)
+    gated = sum(p.numel() for p in build(name, seed=0).parameters())
+    assert sum(p.numel() for p in translator.parameters()) < gated
+    with pytest.raises(ShapeError, match="one shape"):
+        translator.fuse(degraded, restored[..., 1:])
+
+
+def test_gradients_reach_the_images(translator, gate):
     degraded = images(1, 24, 32).requires_grad_()
     restored = images(1, 24, 32, seed=1).requires_grad_()
     translator(degraded, restored).sum().backward()
-    for given in (degraded, restored):
+    for given in (degraded, restored) if gate else (restored,):
         assert given.grad.isfinite().all()
         assert given.grad.abs().sum() > 0
 
@@ -140,11 +155,11 @@ def test_inverse_shares_nothing_and_follows_the_global_seed(translator):
     assert not all(other)
 
 
-def test_state_round_trip(name, translator, tmp_path):
+def test_state_round_trip(name, gate, translator, tmp_path):
     """Through safetensors, as a bundle stores it: no shared memory, names and shapes the same in every build."""
     degraded, restored = images(1, 32, 24), images(1, 32, 24, seed=1)
     safetensors.torch.save_file(translator.state_dict(), tmp_path / "translator.safetensors")
-    other = build(name, seed=9)
+    other = build(name, seed=9, gate=gate)
     other.load_state_dict(safetensors.torch.load_file(tmp_path / "translator.safetensors"))
     with torch.no_grad():
         assert torch.equal(other(degraded, restored), translator(degraded, restored))

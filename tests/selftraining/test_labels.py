@@ -85,6 +85,15 @@ def test_degraded_labels_are_merged_from_both_versions(stores, head):
     assert [label.target.labelled.boxes.tolist() for label in labels] == [one.boxes.tolist() for one in found]
 
 
+@pytest.mark.parametrize("source", ["image", "restored"])
+def test_labels_of_one_version_are_what_was_found_in_it(teacher, hazy, head, stores, source):
+    alone = teacher.study(hazy, (source,))
+    both = stores[0]
+    assert sum(len(one) for one in predictions_on_degraded(alone, head, None)) > 0
+    for i, found in enumerate(predictions_on_degraded(alone, head, None)):
+        torch.testing.assert_close(found.boxes, both.source(source, i).found.boxes)
+
+
 def test_the_filter_is_for_degraded_images_alone(stores, head, risk):
     degraded, clean = stores
     for epsilon in (0.2, 0.5, 1.0):

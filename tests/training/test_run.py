@@ -146,6 +146,15 @@ def test_an_oracle_trains(root, tmp_path):
     assert bundle.exists()
 
 
+def test_a_translator_without_a_gate_trains_on_the_labels_of_restored_images(root, tmp_path):
+    wanted = config(root, optim__steps=2, teacher__sources=["restored"], translator__gate=False)
+    pipeline, bundle = train(wanted, tmp_path)
+    assert not list(pipeline.translator.gate.parameters())
+    opened = tdir.load(bundle, head=pipeline.head)
+    assert state_hash(opened.translator) == state_hash(pipeline.translator)
+    assert opened.trained["config"]["teacher"]["sources"] == ["restored"]
+
+
 def test_the_cache_lies_in_the_work_dir_unless_told_otherwise(root, tmp_path):
     wanted = config(root, teacher__cache_dir=None)
     taught = ask_teacher(wanted, *build_frozen(wanted), tmp_path)
