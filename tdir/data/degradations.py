@@ -168,3 +168,7 @@ class Degraded(DetectionSet):
     def fingerprint(self, index: int) -> tuple[int | str, ...]:
         """What tells image ``index`` from another of the same name, before the degradation."""
         return self.data_set.fingerprint(index)
+
+    def image_size(self, index: int) -> tuple[int, int]:
+        """``(height, width)`` of image ``index``, which no degradation changes."""
+        return self.data_set.image_size(index)

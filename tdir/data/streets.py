@@ -109,6 +109,10 @@ class Streets(DetectionSet):
         # Neither NumPy's draws nor OpenCV's rounding are promised to stay as they are.
         return "streets", VERSION, np.__version__, cv2.__version__, *self.size
 
+    def image_size(self, index: int) -> tuple[int, int]:
+        """The height and width of every scene."""
+        return self.size
+
     def _picture(self, index: int) -> Picture:
         if not 0 <= index < len(self):
             raise IndexError(f"no scene {index} in a set of {len(self)}")

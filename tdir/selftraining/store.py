@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -42,20 +42,40 @@ class TeacherStore:
     Args:
         folder: where the cache lies; ``TeacherWriter`` made it.
 
+    Raises:
+        DataError: if a file of it is missing or damaged.
+
     Every image has two versions of the same size, ``image`` and ``restored``, uint8 RGB.
     """
 
     def __init__(self, folder: Path):
-        record = json.loads((folder / INDEX).read_text())
         self.folder = folder
-        self.names: list[str] = record["names"]
-        self.sizes: list[tuple[int, int]] = [tuple(size) for size in record["sizes"]]
-        self.skipped: list[str] = record["skipped"]
-        lengths = [2 * 3 * height * width for height, width in self.sizes]
-        self._starts = np.concatenate([[0], np.cumsum(lengths)])
-        self._pixels = np.memmap(folder / PIXELS, dtype=np.uint8, mode="r")
-        with safe_open(folder / PREDICTIONS, "pt") as tensors:
-            self._predictions = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118  not a dict
+        try:
+            record = json.loads((folder / INDEX).read_text())
+            self.names: list[str] = record["names"]
+            self.sizes: list[tuple[int, int]] = [(height, width) for height, width in record["sizes"]]
+            self.skipped: list[str] = record["skipped"]
+            lengths = [2 * 3 * height * width for height, width in self.sizes]
+            self._starts = np.concatenate([[0], np.cumsum(lengths)])
+            self._pixels = np.memmap(folder / PIXELS, dtype=np.uint8, mode="r")
+            with safe_open(folder / PREDICTIONS, "pt") as tensors:
+                self._predictions = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118  not a dict
+            self._check_lengths()
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise DataError(f"{folder} is a damaged cache of the teacher ({error}): delete it") from error
+
+    def _check_lengths(self) -> None:
+        if len(self._pixels) != self._starts[-1]:
+            raise ValueError(f"{PIXELS} has {len(self._pixels)} bytes for {self._starts[-1]}")
+        for source in self.sources():
+            ends = self._predictions[f"{source}.ends"]
+            if len(ends) != len(self) + 1 or ends[-1] != len(self._predictions[f"{source}.boxes"]):
+                raise ValueError(f"{PREDICTIONS} has the {source} predictions of other images")
+
+    @property
+    def key(self) -> str:
+        """What all that was asked depends on: images, weights and settings."""
+        return self.folder.name
 
     def __len__(self) -> int:
         return len(self.names)
@@ -78,29 +98,29 @@ class TeacherStore:
         return Source(Detections(part["boxes"], part["labels"], part["scores"]), part["embeddings"].float())
 
 
+def check_free(folder: Path, expected_bytes: int) -> None:
+    """Raise a DataError if the disk of a folder, which may not be there yet, has less left than will be written."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    if expected_bytes > 0.95 * free:
+        raise DataError(
+            f"the teacher's caches need about {expected_bytes / 1e9:.2f} GB, {folder} has {free / 1e9:.2f} GB left: "
+            "set teacher.cache_dir to another disk or lower size"
+        )
+
+
 class TeacherWriter:
     """Writes a cache beside its final place and moves it there when complete.
 
     Args:
         folder: the final place.
-        expected_bytes: the estimate; refused when the disk has less left.
-
-    Raises:
-        DataError: if the disk is too full.
     """
 
-    def __init__(self, folder: Path, expected_bytes: int):
+    def __init__(self, folder: Path):
         self.folder = folder
         self.partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
-        free = shutil.disk_usage(self.partial).free
-        if expected_bytes > 0.95 * free:
-            self.partial.rmdir()
-            raise DataError(
-                f"the teacher's cache needs about {expected_bytes / 1e9:.2f} GB, {folder.parent} has "
-                f"{free / 1e9:.2f} GB left: set cache_dir to another disk or lower size"
-            )
         self._pixels = open(self.partial / PIXELS, "wb")  # noqa: SIM115  finish() closes it
         self._names: list[str] = []
         self._sizes: list[tuple[int, int]] = []

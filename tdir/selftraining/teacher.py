@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from tdir.errors import DataError
 from tdir.frozen import state_hash
 from tdir.heads.base import Head
 from tdir.restorers.base import Restorer
-from tdir.selftraining.store import Source, TeacherStore, TeacherWriter, content_key
+from tdir.selftraining.store import Source, TeacherStore, TeacherWriter, check_free, content_key
 
+_LOOKED_AT = 100  # images whose size is looked up for an estimate
 log = logging.getLogger("tdir")
 
 
@@ -57,9 +59,26 @@ class Teacher:
         settings = [self.size, self.score, self.iou, sorted(sources), _how_degraded(data_set)]
         return content_key({"files": files, "frozen": frozen, "settings": settings, "format": 3})
 
-    def expected_bytes(self, count: int) -> int:
-        """The estimated size of the cache of ``count`` images, bytes."""
-        return count * 2 * 3 * self.size * self.size * 3 // 4
+    def expected_bytes(self, data_set: DetectionSet) -> int:
+        """The estimated size of the cache of a set, bytes, from the sizes of some of its images."""
+        sides = []
+        for i in np.unique(np.linspace(0, len(data_set) - 1, _LOOKED_AT, dtype=int)).tolist():
+            with suppress(DataError):  # found and counted when the images themselves are read
+                sides.append(data_set.image_size(i))
+        scaled = [(height * width / max(height, width) ** 2) for height, width in sides] or [1.0]
+        return round(len(data_set) * 2 * 3 * self.size**2 * sum(scaled) / len(scaled))
+
+    def check_disk(self, wanted: Sequence[tuple[DetectionSet, tuple[str, ...]]]) -> None:
+        """Find out before any of these sets is studied whether there is room for all of their caches.
+
+        Args:
+            wanted: sets and sources as for :meth:`study`.
+
+        Raises:
+            DataError: if the disk is too full.
+        """
+        missing = [one for one, sources in wanted if not (self.cache_dir / self.key(one, sources)).exists()]
+        check_free(self.cache_dir, sum(self.expected_bytes(one) for one in missing))
 
     def study(self, data_set: DetectionSet, sources: tuple[str, ...]) -> TeacherStore:
         """The cache of a data set, found on disk or made.
@@ -75,14 +94,18 @@ class Teacher:
         if "original" in sources and not isinstance(data_set, Degraded):
             raise DataError("an oracle needs images that tdir degrades itself: give the degraded set a 'degradation'")
         folder = self.cache_dir / self.key(data_set, sources)
-        if folder.exists():
-            log.info("teacher: %d images from %s", len(data_set), folder)
-            return TeacherStore(folder)
-        size = self.expected_bytes(len(data_set))
-        log.info("teacher: asking about %d images, about %.2f GB in %s", len(data_set), size / 1e9, folder)
+        store = _found(folder) or self._made(folder, data_set, sources)
+        left_out = f", {len(store.skipped)} more cannot be read" if store.skipped else ""
+        log.info("teacher: %d images in %s%s", len(store), folder, left_out)
+        return store
+
+    def _made(self, folder: Path, data_set: DetectionSet, sources: tuple[str, ...]) -> TeacherStore:
+        size = self.expected_bytes(data_set)
+        check_free(self.cache_dir, size)
+        log.info("teacher: asking about %d images, about %.2f GB", len(data_set), size / 1e9)
         skipped: list[str] = []
         with (
-            TeacherWriter(folder, size) as writer,
+            TeacherWriter(folder) as writer,
             tqdm(total=len(data_set), desc="teacher", unit="image", disable=None) as bar,
         ):
             for names, versions in self._batches(data_set, sources, skipped):
@@ -142,6 +165,17 @@ class Teacher:
         found = [prediction.clipped(size) for prediction, size in zip(found, sizes)]
         embeddings = self.head.embed(outputs, found)
         return [Source(one.to("cpu"), vectors.cpu()) for one, vectors in zip(found, embeddings)]
+
+
+def _found(folder: Path) -> TeacherStore | None:
+    """A finished cache; a damaged one is none."""
+    if not folder.exists():
+        return None
+    try:
+        return TeacherStore(folder)
+    except DataError as error:
+        log.warning("%s; it is made anew", error)
+        return None
 
 
 def _how_restored(restorer: Restorer) -> list[object]:

@@ -27,6 +27,9 @@ from tdir.training.objective import Losses, VaTObjective
 from tdir.training.optim import PRECISIONS, Average, OptimSettings
 
 log = logging.getLogger("tdir")
+STUDIED = "studied"
+"""In a record: a key of the images of each set, the frozen weights and the teacher's settings."""
+_PLACES = ("root", "weights", "cache_dir")  # what lies there is in these keys, and may be moved
 _LOOKS_ON = ("val", "validate_every", "checkpoint_every", "pictures", "name")  # settings that no weight depends on
 
 
@@ -199,8 +202,17 @@ class Trainer:
 
 def _differences(stored: str, record: dict[str, Any]) -> list[str]:
     old, new = _flat(json.loads(stored)), _flat(json.loads(json.dumps(record)))
-    names = sorted(name for name in old.keys() | new.keys() if name.split(".")[0] not in _LOOKS_ON)
-    return [f"{name}={old.get(name)}, now {new.get(name)}" for name in names if old.get(name) != new.get(name)]
+    names = sorted(
+        name
+        for name in old.keys() | new.keys()
+        if name.split(".")[0] not in _LOOKS_ON and name.split(".")[-1] not in _PLACES
+    )
+    differing = [name for name in names if old.get(name) != new.get(name)]
+    settings = [f"{name}={old.get(name)}, now {new.get(name)}" for name in differing if not name.startswith(STUDIED)]
+    sets = [name.split(".")[1] for name in differing if name.startswith(STUDIED)]
+    # A setting of the teacher or of the data changes the keys too, and says more.
+    others = f"the {' and the '.join(sets)} images, or the weights of the frozen parts, are others"
+    return settings or ([others] if sets else [])
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

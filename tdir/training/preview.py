@@ -97,7 +97,7 @@ def preview(config: TrainConfig, work_dir: Path, device: torch.device | str = "c
         an_image = (time.perf_counter() - started) / (len(low) + len(high))
         a_step = _seconds_a_step(config, head, taught, Path(folder), device)
         contact_sheet(taught, head, config.teacher, work_dir / "preview.png")
-        figures = _figures(config, teacher, taught, (len(degraded_set), len(clean_set)), (an_image, a_step))
+        figures = _figures(config, teacher, taught, (degraded_set, clean_set), (an_image, a_step))
     figures.advice = advice(config, figures)
     (work_dir / "preview.json").write_text(json.dumps(asdict(figures), indent=2))
     _report(figures, work_dir)
@@ -126,9 +126,14 @@ def _taught(teacher: Teacher, config: TrainConfig, low: DetectionSet, high: Dete
 
 
 def _figures(
-    config: TrainConfig, teacher: Teacher, taught: Taught, counts: tuple[int, int], seconds: tuple[float, float]
+    config: TrainConfig,
+    teacher: Teacher,
+    taught: Taught,
+    sets: tuple[DetectionSet, DetectionSet],
+    seconds: tuple[float, float],
 ) -> Figures:
-    """The figures from the images in each whole set and the seconds an image of the teacher and a step took."""
+    """The figures from both whole sets and the seconds an image of the teacher and a step took."""
+    counts = len(sets[0]), len(sets[1])
     optim, head = config.optim, teacher.head
     steps = optim.steps if optim.steps is not None else (optim.epochs or 0) * -(-counts[0] // optim.batch_size)
     low, high = taught.degraded_labels, taught.clean_labels
@@ -144,7 +149,7 @@ def _figures(
         classes={name: (occur[0][name], occur[1][name]) for name in head.classes if occur[0][name] or occur[1][name]},
         risk_quantiles=_risk_quantiles(config, taught, head),
         risk_missing=config.teacher.nuq and taught.risk is None,
-        cache_bytes=teacher.expected_bytes(sum(counts)),
+        cache_bytes=sum(teacher.expected_bytes(one) for one in sets),
         teacher_seconds=seconds[0] * sum(counts),
         step_seconds=seconds[1],
         steps=steps,

@@ -25,7 +25,7 @@ from tdir.training.batches import Batches, BatchPlan
 from tdir.training.checkpoint import LAST, load_checkpoint
 from tdir.training.config import TrainConfig, build_data
 from tdir.training.hooks import ScalarLog, Validation
-from tdir.training.loop import Trainer
+from tdir.training.loop import STUDIED, Trainer
 from tdir.training.objective import VaTObjective
 from tdir.translators.base import Translator
 
@@ -77,8 +77,9 @@ def build_teacher(
 def taught_by(teacher: Teacher, config: TrainConfig, degraded_set: DetectionSet, clean_set: DetectionSet) -> Taught:
     """What a teacher says of these two sets, by the settings of a config."""
     settings, head = config.teacher, teacher.head
-    clean = teacher.study(clean_set, ("image",))
-    degraded = teacher.study(degraded_set, ("original",) if settings.oracle else tuple(settings.sources))
+    sources = ("original",) if settings.oracle else tuple(settings.sources)
+    teacher.check_disk([(clean_set, ("image",)), (degraded_set, sources)])
+    clean, degraded = teacher.study(clean_set, ("image",)), teacher.study(degraded_set, sources)
     risk = _fitted_risk(config, clean, len(head.classes)) if settings.nuq else None
     labels = label_degraded(degraded, head, risk, settings.epsilon, settings.iou)
     return Taught(degraded, labels, clean, label_clean(clean, risk), risk)
@@ -111,7 +112,7 @@ def build_trainer(
         Batches(taught.degraded, taught.degraded_labels, taught.clean, taught.clean_labels, plan),
         config.optim,
         work_dir,
-        record=config.record(),
+        record={**config.record(), STUDIED: {"degraded": taught.degraded.key, "clean": taught.clean.key}},
         checkpoint_every=config.checkpoint_every,
         device=device,
     )

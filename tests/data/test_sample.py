@@ -75,6 +75,11 @@ def test_a_set_of_files_knows_no_depth_and_tells_its_files_apart(tmp_path: Path,
     assert photos.depth(0) is None
     assert photos.fingerprint(0)[0] == photos.paths[0].stat().st_size
     assert photos.fingerprint(0) != photos.fingerprint(1) == photos.subset([1]).fingerprint(0)
+    assert photos.image_size(0) == photos.image(0).shape[:2]
+    before, data = photos.fingerprint(0), bytearray(photos.paths[0].read_bytes())
+    data[len(data) // 2] ^= 1  # wherever in the file
+    photos.paths[0].write_bytes(data)
+    assert photos.fingerprint(0) != before
     photos.paths[0].unlink()
     assert photos.fingerprint(0) == (-1, 0)
 

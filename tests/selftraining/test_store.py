@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tdir.errors import DataError
-from tdir.selftraining.store import Source, TeacherStore, TeacherWriter, content_key
+from tdir.selftraining.store import Source, TeacherStore, TeacherWriter, check_free, content_key
 from tdir.structures import Detections
 
 SIZES = [(4, 6), (6, 4), (5, 5)]
@@ -51,7 +51,7 @@ def check(store: TeacherStore) -> None:
 
 
 def test_everything_comes_back_now_and_after_a_restart(tmp_path):
-    with TeacherWriter(tmp_path / "key", 100) as writer:
+    with TeacherWriter(tmp_path / "key") as writer:
         fill(writer)
         check(writer.finish(["broken.png: empty"]))
     check(TeacherStore(tmp_path / "key"))
@@ -59,14 +59,14 @@ def test_everything_comes_back_now_and_after_a_restart(tmp_path):
 
 
 def test_there_is_no_cache_before_it_is_finished(tmp_path):
-    with TeacherWriter(tmp_path / "key", 100) as writer:
+    with TeacherWriter(tmp_path / "key") as writer:
         fill(writer)
         assert not (tmp_path / "key").exists()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path):
-    with pytest.raises(KeyboardInterrupt), TeacherWriter(tmp_path / "key", 100) as writer:
+    with pytest.raises(KeyboardInterrupt), TeacherWriter(tmp_path / "key") as writer:
         fails(writer)
     assert list(tmp_path.iterdir()) == []
 
@@ -80,7 +80,7 @@ def test_what_a_killed_process_left_is_started_anew(tmp_path):
     partial = tmp_path / f"key.partial-{os.getpid()}"
     partial.mkdir()
     (partial / "pixels.u8").write_bytes(b"half")
-    with TeacherWriter(tmp_path / "key", 100) as writer:
+    with TeacherWriter(tmp_path / "key") as writer:
         fill(writer)
         check(writer.finish(["broken.png: empty"]))
 
@@ -90,7 +90,7 @@ def test_a_failure_while_finishing_leaves_no_cache(tmp_path, monkeypatch):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="No space"), TeacherWriter(tmp_path / "key", 100) as writer:
+    with pytest.raises(OSError, match="No space"), TeacherWriter(tmp_path / "key") as writer:
         finishes(writer)
     assert list(tmp_path.iterdir()) == []
 
@@ -103,15 +103,41 @@ def finishes(writer: TeacherWriter) -> None:
 def test_a_full_disk_is_refused_before_anything_is_written(tmp_path, monkeypatch):
     free = shutil.disk_usage(tmp_path)._replace(free=3_000_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
-    with pytest.raises(DataError, match=r"needs about 2.90 GB, .* has 3.00 GB left: set cache_dir .* or lower size"):
-        TeacherWriter(tmp_path / "key", 2_900_000_000)
+    with pytest.raises(DataError, match=r"need about 2.90 GB, .* has 3.00 GB left: set .*cache_dir .* or lower size"):
+        check_free(tmp_path / "not" / "there", 2_900_000_000)
     assert list(tmp_path.iterdir()) == []
-    with TeacherWriter(tmp_path / "key", 2_800_000_000):
-        pass
+    check_free(tmp_path / "not" / "there", 2_800_000_000)
+
+
+def truncated(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-7])
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, truncated, lambda file: file.write_bytes(b"{}")])
+@pytest.mark.parametrize("name", ["index.json", "pixels.u8", "predictions.safetensors"])
+def test_a_damaged_cache_is_named(tmp_path, name, damage):
+    with TeacherWriter(tmp_path / "key") as writer:
+        fill(writer)
+        writer.finish([])
+    damage(tmp_path / "key" / name)
+    with pytest.raises(DataError, match=r"key is a damaged cache of the teacher \(.+\): delete it"):
+        TeacherStore(tmp_path / "key")
+
+
+def test_predictions_of_other_images_are_noticed(tmp_path):
+    for name, count in (("key", 3), ("other", 2)):
+        with TeacherWriter(tmp_path / name) as writer:
+            for i in range(count):
+                writer.add(f"{i}.png", *pictures(i), {"image": said(i)})
+            writer.finish([])
+    file = "predictions.safetensors"
+    shutil.copy(tmp_path / "other" / file, tmp_path / "key" / file)
+    with pytest.raises(DataError, match="has the image predictions of other images"):
+        TeacherStore(tmp_path / "key")
 
 
 def test_the_cache_is_data_and_no_pickle(tmp_path):
-    with TeacherWriter(tmp_path / "key", 100) as writer:
+    with TeacherWriter(tmp_path / "key") as writer:
         fill(writer)
         writer.finish([])
     assert {path.name for path in (tmp_path / "key").iterdir()} == {

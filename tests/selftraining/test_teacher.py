@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,11 @@ def test_an_unreadable_image_is_named_skipped_and_counted(teacher, hundred, tmp_
     assert "skipped" in caplog.text
     assert str(tmp_path / "one" / "00.png") in caplog.text
     assert TeacherStore(store.folder).skipped == store.skipped
+    caplog.clear()
+    caplog.set_level(logging.INFO, "tdir")
+    teacher.study(Folder(tmp_path / "one"), ("image",))
+    assert "teacher: 99 images in " in caplog.text
+    assert ", 1 more cannot be read" in caplog.text
 
 
 def test_more_than_one_in_a_hundred_is_too_many(teacher, hundred, tmp_path):
@@ -241,7 +247,28 @@ def test_a_full_disk_is_refused_before_anything_is_asked(teacher, hazy, monkeypa
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
     with pytest.raises(DataError, match="lower size"):
         teacher.study(hazy, BOTH)
-    assert list(teacher.cache_dir.iterdir()) == []
+    assert not teacher.cache_dir.exists()
+
+
+def test_both_caches_must_have_room_before_the_first_is_made(teacher, hazy, clean, monkeypatch):
+    wanted = [(clean, ("image",)), (hazy, BOTH)]
+    sizes = [teacher.expected_bytes(one) for one, _ in wanted]
+    free = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free._replace(free=sum(sizes)))
+    with pytest.raises(DataError, match="lower size"):
+        teacher.check_disk(wanted)
+    teacher.study(clean, ("image",))
+    teacher.check_disk(wanted)  # what is there needs no more room
+
+
+@pytest.mark.parametrize("name", ["index.json", "pixels.u8", "predictions.safetensors"])
+def test_a_damaged_cache_is_made_anew(teacher, hazy, caplog, name):
+    file = teacher.study(hazy, BOTH).folder / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-9])
+    assert len(teacher.study(hazy, BOTH)) == len(hazy)
+    assert "is a damaged cache" in caplog.text
+    assert file.read_bytes() == whole
 
 
 def test_a_half_written_cache_is_never_taken(teacher, hazy, monkeypatch):
@@ -265,8 +292,15 @@ def test_a_half_written_cache_is_never_taken(teacher, hazy, monkeypatch):
     assert len(teacher.study(hazy, BOTH)) == len(hazy)
 
 
-def test_the_size_is_estimated(teacher, tmp_path):
-    write_pictures(tmp_path / "usual", 4, sizes=[(48, 64)])
-    teacher.size = 64
-    store = teacher.study(Folder(tmp_path / "usual"), BOTH)
-    assert teacher.expected_bytes(4) == (store.folder / "pixels.u8").stat().st_size
+@pytest.mark.parametrize("sizes", [[(48, 64)], [(50, 50)], [(48, 64), (64, 48), (20, 64)]])
+def test_the_size_is_estimated(teacher, tmp_path, sizes):
+    write_pictures(tmp_path / "some", 6, sizes=sizes)
+    teacher.size = 32
+    store = teacher.study(Folder(tmp_path / "some"), BOTH)
+    assert teacher.expected_bytes(Folder(tmp_path / "some")) == (store.folder / "pixels.u8").stat().st_size
+
+
+def test_the_size_is_estimated_without_files_too(teacher):
+    scenes = Degraded(Streets("val", 3, size=(48, 80)), DepthHaze()).subset([0, 2])
+    written = (teacher.study(scenes, BOTH).folder / "pixels.u8").stat().st_size
+    assert teacher.expected_bytes(scenes) == pytest.approx(written, rel=0.02)

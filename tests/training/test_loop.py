@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
@@ -7,12 +8,13 @@ import torch
 
 from tdir.errors import ConfigError, TrainingError, WeightsError
 from tdir.frozen import state_hash
+from tdir.restorers.aodnet import AODNet
 from tdir.training.batches import Batch, Batches
 from tdir.training.checkpoint import LAST, load_checkpoint
 from tdir.training.config import build_data
 from tdir.training.loop import Hook, Trainer
 from tdir.training.objective import Losses
-from tests.training.scenes import config, trainer
+from tests.training.scenes import config, trainer, write_pictures
 
 
 class Power(Exception):
@@ -176,6 +178,26 @@ def test_resuming_with_other_settings_is_refused_by_name(root, tmp_path, change,
         other.resume()
     assert f"({said})" in str(raised.value)
     assert state_hash(other.objective) == before
+
+
+def test_resuming_on_other_images_or_weights_is_refused(root, tmp_path):
+    here = shutil.copytree(root, tmp_path / "here", ignore=shutil.ignore_patterns("cache"))
+    trainer(here, tmp_path / "run", optim__steps=1).fit()
+    write_pictures(here / "clean", seed=77)
+    with pytest.raises(ConfigError, match=r"\(the clean images, or the weights of the frozen parts, are others\)"):
+        trainer(here, tmp_path / "run", optim__steps=1).resume()
+    torch.manual_seed(9)
+    torch.save(AODNet().state_dict(), here / "dehazer.pth")
+    with pytest.raises(ConfigError, match="the clean and the degraded images, or the weights"):
+        trainer(here, tmp_path / "run", optim__steps=1).resume()
+
+
+def test_what_was_moved_is_resumed(root, tmp_path):
+    here = shutil.copytree(root, tmp_path / "here", ignore=shutil.ignore_patterns("cache"))
+    trainer(here, tmp_path / "run", optim__steps=1).fit()
+    moved = trainer(here.rename(tmp_path / "there"), tmp_path / "run", optim__steps=1)
+    moved.resume()
+    assert moved.step == 1
 
 
 def test_resuming_without_a_checkpoint_is_refused(root, tmp_path):
