@@ -33,14 +33,14 @@ ifdef SHORT
 QUICK_TRAIN := optim.steps=20 degraded.count=40 clean.count=40
 QUICK_IMAGES := 20
 else
-QUICK_IMAGES := 200
+QUICK_IMAGES := 100
 endif
 
 quickstart: $(STAMP)
 	@rm -rf $(QUICK)
 	@$(BIN)/python tools/train_vat.py configs/aodnet_yolo_streets.py --work-dir $(QUICK) --cfg-options val=None $(QUICK_TRAIN)
 	@$(BIN)/python tools/benchmark.py --pipeline $(QUICK)/streets_haze.tdir --data streets --degradation depth_haze \
-		--limit $(QUICK_IMAGES) --pictures 6 --out $(QUICK)
+		--limit $(QUICK_IMAGES) --samples 200 --pictures 6 --out $(QUICK)
 	@echo "before and after: $(QUICK)/pictures.jpg"
 
 # One thread for each of pytest's workers.

@@ -5,7 +5,8 @@
         --out benchmarks/results/ablation_haze_strong
 
 A row is nothing but options that ``tools/train_vat.py CONFIG --cfg-options`` takes. Rows that are done are kept in the
-work dir: ``--only NAME ...`` divides the work between processes, a last call without it writes the table.
+work dir: ``--only NAME ...`` divides the work between processes, and a last call for all of them, or for some that
+include the default, writes the table.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ def main() -> None:
     parser.add_argument(
         "--cfg-options", nargs="+", action=Options, default={}, metavar="KEY=VALUE", help="what all rows share"
     )
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="train and score these alone, and write no table")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="train and score these rows alone")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--work-dir", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="the result's path without its suffix")
@@ -152,7 +153,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     names = args.only or list(VARIANTS)
     result = measure(args.config, names, args.seeds, args.cfg_options, args.work_dir, args.device)
-    if not args.only:
+    if DEFAULT in names:  # what all differences are to
         write_result(args.out, result, table)
 
 

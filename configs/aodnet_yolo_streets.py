@@ -5,9 +5,9 @@ _base_ = "vat_light_320.py"
 _haze = dict(type="depth_haze")
 
 restorer = dict(type="aodnet", weights="aodnet_streets.safetensors")  # both come with tdir
-head = dict(type="yolo", weights="agpl/yolo_streets.pt")
+head = dict(type="yolo", weights="yolo_streets.pt")
 degraded = dict(type="streets", split="train", count=400, seed=2, degradation=_haze)
 clean = dict(type="streets", split="train", count=400, seed=3)
 val = dict(type="streets", split="test", count=200, degradation=_haze)
-optim = dict(steps=400)
+optim = dict(steps=600)
 name = "streets_haze"

@@ -26,6 +26,7 @@ SEARCH_PATH = "TDIR_WEIGHTS"
 """The environment variable with the folders of weight files, separated like PATH."""
 
 _ASSETS = Path(__file__).parent / "assets"
+_PACKAGED = (_ASSETS, _ASSETS / "agpl")  # what is under other terms than tdir lies apart
 _WRAPPERS = ("state_dict", "model", "params")
 _AGAIN = "copy or download it again"
 _TAKES = "give a .pt, .pth or .safetensors file"
@@ -54,7 +55,8 @@ def find(name: str | os.PathLike[str]) -> Path:
     """
     folders = [entry for entry in os.environ.get(SEARCH_PATH, "").split(os.pathsep) if entry]
     given = Path(os.path.expanduser(name))
-    places = [given, _ASSETS / name, *(Path(os.path.expanduser(folder)) / name for folder in folders)]
+    packaged = [folder / name for folder in _PACKAGED]
+    places = [given, *packaged, *(Path(os.path.expanduser(folder)) / name for folder in folders)]
     for place in places:
         if os.path.isfile(place):
             return place

@@ -47,7 +47,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     for folder in folders.values():
         folder.mkdir()
     monkeypatch.chdir(folders["here"])
-    monkeypatch.setattr(weights, "_ASSETS", folders["assets"])
+    monkeypatch.setattr(weights, "_PACKAGED", (folders["assets"],))
     monkeypatch.setenv("TDIR_WEIGHTS", os.pathsep.join([str(folders["first"]), "", str(folders["second"])]))
     return folders
 
