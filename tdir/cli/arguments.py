@@ -83,6 +83,11 @@ def add_compute_arguments(parser: argparse.ArgumentParser, default_size: str) ->
         "--size", type=positive, metavar="N", help=f"compute at this longest side, pixels; default: {default_size}"
     )
     parser.add_argument("--batch-size", type=positive, default=8, metavar="N", help="images at a time (default: 8)")
+    add_device_argument(parser)
+
+
+def add_device_argument(parser: argparse.ArgumentParser) -> None:
+    """``--device``."""
     parser.add_argument(
         "--device",
         type=device,

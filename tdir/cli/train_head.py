@@ -12,9 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
-from tdir.cli.arguments import Options, device, folder
+from tdir.cli.arguments import Options, add_device_argument, folder
 from tdir.training.detector import DetectorConfig, train_detector
 
 
@@ -22,12 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
     parser.add_argument("config", type=Path, help="a config file, such as those in configs/heads")
     parser.add_argument("--work-dir", type=folder, metavar="D", help="default: work_dirs/<config>")
-    parser.add_argument(
-        "--device",
-        type=device,
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="default: the GPU if there is one",
-    )
+    add_device_argument(parser)
     parser.add_argument(
         "--cfg-options",
         nargs="+",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tdir.cli.arguments import Options, folder
+from tdir.cli.arguments import Options, add_device_argument, folder
 from tdir.training.restorer import RestorerConfig, train_restorer
 
 
@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
     parser.add_argument("config", type=Path, help="a config file, such as those in configs/restorers")
     parser.add_argument("--work-dir", type=folder, metavar="D", help="default: work_dirs/<config>")
+    add_device_argument(parser)
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -31,5 +32,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; the last line on stdout is the path of the weight file."""
     config = RestorerConfig.from_file(args.config, args.cfg_options)
-    print(train_restorer(config, args.work_dir or Path("work_dirs") / args.config.stem))
+    print(train_restorer(config, args.work_dir or Path("work_dirs") / args.config.stem, args.device))
     return 0

@@ -139,12 +139,13 @@ def _squares(pairs: list[Pair], config: RestorerConfig, rng: np.random.Generator
         yield to_tensor(given[window]), to_tensor(clean[window])
 
 
-def train_restorer(config: RestorerConfig, work_dir: Path) -> Path:
+def train_restorer(config: RestorerConfig, work_dir: Path, device: torch.device | str = "cpu") -> Path:
     """Train a restorer by the mean absolute error.
 
     Args:
         config: the whole training.
         work_dir: where ``<name>.safetensors`` goes, and ``<name>.json`` with the config and the errors.
+        device: where to train.
 
     Returns:
         The path of the weight file, which ``tdir.restorer(name, weights=...)`` opens.
@@ -155,16 +156,16 @@ def train_restorer(config: RestorerConfig, work_dir: Path) -> Path:
         TrainingError: if the loss is not finite.
     """
     torch.manual_seed(config.seed)
-    restorer = build_trainable(config.restorer)
+    restorer = build_trainable(config.restorer).to(device)
     pairs = read_pairs(config.pairs, config.size, config.crop)
 
     def loss_of(step: int) -> Tensor:
-        given, wanted = batch(pairs, config, step)
+        given, wanted = (images.to(device) for images in batch(pairs, config, step))
         # Not what forward() gives: a pixel that is clamped would have no gradient to come back by.
         return (restorer.restore(given).float() - wanted).abs().mean()
 
-    restorer.load_state_dict(fit(restorer, loss_of, config.optim))
-    errors = mean_errors(restorer, read_pairs(config.val, config.size))
+    restorer.load_state_dict(fit(restorer, loss_of, config.optim, device))
+    errors = mean_errors(restorer.to("cpu"), read_pairs(config.val, config.size))
     work_dir.mkdir(parents=True, exist_ok=True)
     file = work_dir / f"{config.name}.safetensors"
     save_file(restorer.state_dict(), file)
