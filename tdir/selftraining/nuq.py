@@ -133,6 +133,15 @@ class NUQ:
         self._state().held_out = self._parts(embeddings[held], fitted=False)[2].sort().values
         return self
 
+    @property
+    def ranks(self) -> int:
+        """How many held-out predictions a total is ranked among; its steps are one over that.
+
+        Raises:
+            ConfigError: before ``fit``.
+        """
+        return len(self._state().held_out)
+
     def _learn(self, embeddings: Tensor, labels: Tensor, images: Tensor, num_classes: int) -> None:
         """Projection, bandwidth and scale of n(x) from the reference set."""
         mean, scale, components = _projection(embeddings, self.dims, self.seed)

@@ -29,6 +29,7 @@ from tdir.training.loop import STUDIED, Trainer
 from tdir.training.objective import VaTObjective
 from tdir.translators.base import Translator
 
+FEW_RANKS = 100
 log = logging.getLogger("tdir")
 
 
@@ -88,13 +89,21 @@ def taught_by(teacher: Teacher, config: TrainConfig, degraded_set: DetectionSet,
 def _fitted_risk(config: TrainConfig, clean: TeacherStore, classes: int) -> NUQ | None:
     """The risk estimate; a clean set too small for one stops only a training that would use it."""
     settings = config.teacher
+    in_use = settings.epsilon < 1 or config.objective.uncertainty != "none"
     try:
-        return fit_risk(clean, classes, settings.dims, settings.neighbours)
+        risk = fit_risk(clean, classes, settings.dims, settings.neighbours)
     except DataError as error:
-        if settings.epsilon < 1 or config.objective.uncertainty != "none":
+        if in_use:
             raise DataError(f"{error}; or set teacher.nuq=False") from error
         log.warning("no risk estimate: %s", error)
         return None
+    if in_use and risk.ranks < FEW_RANKS:
+        log.warning(
+            "the risk is a rank among %d predictions on clean images, and below %d a quantile such as teacher.epsilon "
+            "means little: give more clean images, or lower teacher.score (%s)",
+            risk.ranks, FEW_RANKS, settings.score,
+        )  # fmt: skip
+    return risk
 
 
 def build_trainer(

@@ -171,6 +171,15 @@ def test_the_risk_can_be_switched_off(root, tmp_path):
     assert sum(len(label.target.labelled) for label in taught.degraded_labels) > 0
 
 
+@pytest.mark.parametrize(("epsilon", "warns"), [(0.9, True), (1.0, False)])
+def test_a_risk_among_few_is_said_to_mean_little_where_it_is_used(root, tmp_path, caplog, epsilon, warns):
+    wanted = config(root, teacher__epsilon=epsilon)
+    taught = ask_teacher(wanted, *build_frozen(wanted), tmp_path)
+    said = f"the risk is a rank among {taught.risk.ranks} predictions on clean images, and below 100"
+    assert 0 < taught.risk.ranks < 100
+    assert (said in caplog.text) is warns
+
+
 def test_an_unreadable_image_costs_a_picture_and_not_the_bundle(tmp_path):
     root = write_everything(tmp_path / "scenes", count=101)
     (root / "degraded" / "00.png").write_bytes(b"not an image")
