@@ -74,7 +74,11 @@ class TorchvisionTraining:
             )
             return torch.stack(list(losses.values())).sum()
 
-        torch.save(fit(network, loss_of, self.optim, device), file)
+        weights = fit(network, loss_of, self.optim, device)
+        # Half precision, as ultralytics writes its weights too: half the file, the same detections.
+        torch.save(
+            {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}, file
+        )
 
     def head(self, file: Path, classes: list[str]) -> Head:
         """The trained detector as a head, whose file holds tensors only."""

@@ -1,0 +1,13 @@
+"""The quickstart's scenes with a RetinaNet of torchvision for a head: nothing in it is under the AGPL."""
+
+_base_ = "vat_light_320.py"
+
+_haze = dict(type="depth_haze")
+
+restorer = dict(type="aodnet", weights="aodnet_streets.safetensors")  # both come with tdir
+head = dict(type="retinanet", weights="retinanet_streets.pth", names=["person", "car", "bus", "bicycle", "motorbike"])
+degraded = dict(type="streets", split="train", count=400, seed=2, degradation=_haze)
+clean = dict(type="streets", split="train", count=400, seed=3)
+val = dict(type="streets", split="test", count=200, degradation=_haze)
+optim = dict(steps=600)
+name = "streets_haze_retinanet"
