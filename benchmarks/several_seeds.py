@@ -31,7 +31,6 @@ from tdir.report.records import (
     describe_data,
     describe_pipeline,
     environment,
-    portable,
     portable_command,
 )
 from tdir.report.tables import difference_table, unread
@@ -50,7 +49,7 @@ def trained(config: TrainConfig, work_dir: Path, device: str) -> tdir.Pipeline:
     if not bundle.exists():
         return train(config, work_dir, (work_dir / LAST).exists(), device)[0]
     pipeline = tdir.load(bundle, head=build_part("head", config.head), device=device)
-    if pipeline.trained["config"] != json.loads(json.dumps(portable(config.record()))):
+    if not config.made(pipeline.trained["config"]):
         raise ConfigError(f"{bundle} was trained with other settings than {config.name} has now: remove {work_dir}")
     return pipeline
 

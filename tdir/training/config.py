@@ -16,6 +16,7 @@ from tdir.data.sample import DetectionSet, find_root
 from tdir.errors import ConfigError
 from tdir.ranges import COUNT, NATURAL, SHARE, Range
 from tdir.registry import DATASETS, DEGRADATIONS, closest
+from tdir.report.records import portable
 from tdir.training.objective import ObjectiveSettings
 from tdir.training.optim import OptimSettings
 
@@ -189,6 +190,14 @@ class TrainConfig:
     def record(self) -> dict[str, Any]:
         """The config as plain values, for a checkpoint, a bundle and a result."""
         return asdict(self)
+
+    def made(self, trained: Mapping[str, Any]) -> bool:
+        """Whether a bundle with this record of its training, ``trained["config"]``, is what this config makes.
+
+        A setting that is younger than the bundle was at its default.
+        """
+        theirs = TrainConfig.from_dict(trained).record()
+        return json.dumps(portable(theirs)) == json.dumps(portable(self.record()))
 
 
 def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -191,11 +191,14 @@ def scenes(side: int) -> torch.Tensor:
 
 
 @pytest.mark.slow
-def test_the_smallest_preset_learns_to_remove_haze():
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("dim", PRESETS)
+def test_every_preset_learns_to_remove_haze(dim):
     """Two 96 px pairs: haze over a scene, and a restorer that removes a part of it."""
     clean = scenes(96)
     degraded, restored = 0.4 * clean + 0.6 * 0.8, 0.7 * clean + 0.3 * 0.8
-    translator = VaT(8)
+    torch.manual_seed(0)
+    translator = VaT(dim)
     optimizer = torch.optim.AdamW(translator.parameters(), lr=1e-3)
     losses = []
     for _ in range(30):
@@ -205,4 +208,4 @@ def test_the_smallest_preset_learns_to_remove_haze():
         optimizer.step()
         losses.append(loss.item())
     assert losses[0] > 0.1
-    assert losses[-1] < losses[0] / 5
+    assert losses[-1] < losses[0] / 4
