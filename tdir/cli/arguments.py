@@ -86,6 +86,20 @@ def add_compute_arguments(parser: argparse.ArgumentParser, default_size: str) ->
     add_device_argument(parser)
 
 
+def add_config_arguments(parser: argparse.ArgumentParser, examples: str, option: str) -> None:
+    """A config file with its options, ``--work-dir`` and ``--device``; ``examples`` and ``option`` are for the help."""
+    parser.add_argument("config", type=Path, help=f"a config file, such as those in {examples}")
+    parser.add_argument("--work-dir", type=folder, metavar="D", help="default: work_dirs/<config>")
+    add_device_argument(parser)
+    setting = f"any setting, such as {option}"
+    parser.add_argument("--cfg-options", nargs="+", action=Options, default={}, metavar="KEY=VALUE", help=setting)
+
+
+def work_dir_of(args: argparse.Namespace) -> Path:
+    """``--work-dir``, or the one that is named after the config file."""
+    return args.work_dir or Path("work_dirs") / args.config.stem
+
+
 def add_device_argument(parser: argparse.ArgumentParser) -> None:
     """``--device``."""
     parser.add_argument(

@@ -2,7 +2,7 @@
 
 examples:
   tdir train configs/aodnet_yolov8n_voc5_haze_strong.py
-  tdir train configs/aodnet_yolov8n_voc5_haze_strong.py --amp --seed 1 --cfg-options optim.lr=1e-4 objective.cycle=0
+  tdir train configs/aodnet_yolov8n_voc5_haze_strong.py --amp --seed 1 --cfg-options optim.lr=1e-4 objective.cycle=1
   tdir train configs/aodnet_yolov8n_voc5_haze_strong.py --resume
   tdir train --restorer aodnet:dehazer.pth --head yolov8n.pt --degraded fog/ --clean clear/ --classes person car
   tdir train --restorer sci:medium.pt --head yolov8n.pt --degraded night/ --clean day/ --preview

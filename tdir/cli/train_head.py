@@ -10,29 +10,18 @@ examples:
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from tdir.cli.arguments import Options, add_device_argument, folder
+from tdir.cli.arguments import add_config_arguments, work_dir_of
 from tdir.training.detector import DetectorConfig, train_detector
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
-    parser.add_argument("config", type=Path, help="a config file, such as those in configs/heads")
-    parser.add_argument("--work-dir", type=folder, metavar="D", help="default: work_dirs/<config>")
-    add_device_argument(parser)
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=Options,
-        default={},
-        metavar="KEY=VALUE",
-        help="any setting, such as by.epochs=3",
-    )
+    add_config_arguments(parser, "configs/heads", "by.epochs=3")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train; the last line on stdout is the path of the weight file."""
     config = DetectorConfig.from_file(args.config, args.cfg_options)
-    print(train_detector(config, args.work_dir or Path("work_dirs") / args.config.stem, args.device))
+    print(train_detector(config, work_dir_of(args), args.device))
     return 0

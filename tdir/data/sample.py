@@ -33,6 +33,16 @@ class Sample:
     name: str
     path: Path
 
+    def objects(self) -> Detections:
+        """What a detector is trained to find here: every object that is not difficult.
+
+        Raises:
+            DataError: if the image has no truth.
+        """
+        if self.truth is None:
+            raise DataError(f"{self.name} has no labels, and a detector is trained with them: give a labelled set")
+        return self.truth if self.truth.difficult is None else self.truth[~self.truth.difficult]
+
 
 class DetectionSet(ABC):
     """Base of every detection data set: a sequence of samples.

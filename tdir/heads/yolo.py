@@ -79,7 +79,7 @@ class Yolo(Detector):
         names: Sequence[str] | None = None,
     ):
         super().__init__()
-        _require_ultralytics()
+        require_ultralytics("head 'yolo'")
         if weights is None and model is None:
             raise ConfigError("head 'yolo' needs weights='yolov8n.pt', or model='yolov8n.yaml' to build one untrained")
         if names is not None and model is None:
@@ -233,11 +233,13 @@ class Yolo(Detector):
         return self
 
 
-def _require_ultralytics() -> None:
+def require_ultralytics(purpose: str) -> Any:
+    """The library, or a ConfigError that says what ``purpose`` needs."""
     try:
-        import ultralytics  # noqa: F401
+        import ultralytics
     except ImportError as error:
-        raise ConfigError("head 'yolo' needs ultralytics (AGPL-3.0): pip install 'tdir[yolo]'") from error
+        raise ConfigError(f"{purpose} needs ultralytics (AGPL-3.0): pip install 'tdir[yolo]'") from error
+    return ultralytics
 
 
 def _open(path: Path) -> nn.Module:

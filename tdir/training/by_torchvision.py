@@ -13,9 +13,9 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from tqdm import tqdm
 
 from tdir import parts
-from tdir.data.images import resize_longest, to_tensor
+from tdir.data.images import resize_longest
 from tdir.data.sample import DetectionSet
-from tdir.errors import ConfigError, DataError
+from tdir.errors import ConfigError
 from tdir.heads._retinanet import ARCHITECTURES
 from tdir.heads.base import Head
 from tdir.registry import closest
@@ -87,13 +87,10 @@ class TorchvisionTraining:
 
 def _example(data_set: DetectionSet, index: int, size: int) -> Example:
     sample = data_set[index]
-    if sample.truth is None:
-        raise DataError("the training images have no labels, and a detector is trained with them: give a labelled set")
     image = resize_longest(sample.image, size)
-    scale = [after / before for after, before in zip(image.shape[1::-1], sample.image.shape[1::-1], strict=True)]
-    truth = sample.truth if sample.truth.difficult is None else sample.truth[~sample.truth.difficult]
-    target = {"boxes": truth.boxes * torch.tensor(scale * 2), "labels": truth.labels}
-    return (to_tensor(image) * 255).round().to(torch.uint8), target
+    height, width = (after / before for after, before in zip(image.shape[:2], sample.image.shape[:2], strict=True))
+    truth = sample.objects().scaled(width, height)
+    return torch.from_numpy(image).permute(2, 0, 1), {"boxes": truth.boxes, "labels": truth.labels}
 
 
 def _mirrored(image: Tensor, target: dict[str, Tensor]) -> Example:

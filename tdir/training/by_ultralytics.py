@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from tdir import parts
 from tdir.data.sample import DetectionSet
-from tdir.errors import ConfigError, DataError
+from tdir.errors import ConfigError
 from tdir.heads.base import Head
+from tdir.heads.yolo import require_ultralytics
 from tdir.ranges import COUNT, POSITIVE
 from tdir.report.pictures import save_picture
 from tdir.structures import Detections
@@ -63,7 +64,7 @@ class UltralyticsTraining:
         Raises:
             ConfigError: if ultralytics is not installed, or does not know the model or an option.
         """
-        ultralytics, folder = _ultralytics(), file.parent.absolute()
+        ultralytics, folder = require_ultralytics("training a YOLO"), file.parent.absolute()
         settings = {
             "data": str(write_yolo(folder / "data", sets)), "epochs": self.epochs, "imgsz": size, "seed": seed,
             "batch": self.batch_size, "device": str(device), "project": str(folder), "name": "ultralytics",
@@ -94,14 +95,6 @@ class UltralyticsTraining:
         return str(folder / "model.yaml")
 
 
-def _ultralytics() -> Any:
-    try:
-        import ultralytics
-    except ImportError as error:
-        raise ConfigError("training a YOLO needs ultralytics (AGPL-3.0): pip install 'tdir[yolo]'") from error
-    return ultralytics
-
-
 def write_yolo(root: Path, sets: Mapping[str, DetectionSet]) -> Path:
     """Write data sets as PNG files and labels in YOLO layout; difficult objects are left out.
 
@@ -118,10 +111,8 @@ def write_yolo(root: Path, sets: Mapping[str, DetectionSet]) -> Path:
             folder.mkdir(parents=True)
         for i in tqdm(range(len(data_set)), desc=f"writing {split}", unit="image", disable=None):
             sample = data_set[i]
-            if sample.truth is None:
-                raise DataError(f"{split} has no labels, and a detector is trained with them: give a labelled set")
             save_picture(images / f"{i:06d}.png", sample.image)
-            lines = yolo_lines(sample.truth, sample.image.shape[0], sample.image.shape[1])
+            lines = yolo_lines(sample.objects(), sample.image.shape[0], sample.image.shape[1])
             (labels / f"{i:06d}.txt").write_text("".join(f"{line}\n" for line in lines))
     names = next(iter(sets.values())).classes
     paths = "".join(f"{split}: images/{split}\n" for split in sets)
@@ -130,11 +121,10 @@ def write_yolo(root: Path, sets: Mapping[str, DetectionSet]) -> Path:
 
 
 def yolo_lines(truth: Detections, height: int, width: int) -> list[str]:
-    """``class x y w h`` of each object that is not difficult: its centre and size as shares of the image's."""
-    kept = truth if truth.difficult is None else truth[~truth.difficult]
-    corners = kept.boxes / torch.tensor([width, height, width, height])
+    """``class x y w h`` of each object: its centre and size as shares of the image's."""
+    corners = truth.boxes / torch.tensor([width, height, width, height])
     rows = torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1)
     return [
         f"{label} {' '.join(f'{value:.6f}' for value in row)}"
-        for label, row in zip(kept.labels.tolist(), rows.tolist(), strict=True)
+        for label, row in zip(truth.labels.tolist(), rows.tolist(), strict=True)
     ]

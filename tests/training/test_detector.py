@@ -85,7 +85,7 @@ def test_a_line_is_the_centre_and_the_size_as_shares():
 
 
 def test_unlabelled_images_are_refused(tmp_path, root):
-    with pytest.raises(DataError, match="train has no labels"):
+    with pytest.raises(DataError, match="has no labels, and a detector is trained with them"):
         write_yolo(tmp_path, {"train": build_data({"type": "folder", "root": str(root / "clean")})})
 
 
