@@ -31,6 +31,7 @@ from tdir.training.config import TrainConfig, build_data
 
 DEFAULT = "default"
 PAPER = {
+    "objective.cycle": 1.0,
     "objective.lambda_per": "step",
     "objective.mix_power": 1.0,
     "objective.uncertainty": "paper",
@@ -52,7 +53,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "labels_degraded_only": {"teacher.sources": ["image"]},
     "labels_restored_only": {"teacher.sources": ["restored"]},
     "no_gate": {"translator.gate": False},
-    "no_cycle": {"objective.cycle": 0.0},
+    "cycle": {"objective.cycle": 1.0},
     "no_clean_term": {"objective.clean_task": 0.0},
     "no_degraded_labels": {"objective.degraded_task": 0.0},
     "no_clean_labels_on_mix": {"objective.mixed_clean_task": 0.0},

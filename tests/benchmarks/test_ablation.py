@@ -15,7 +15,7 @@ from tdir.training.config import TrainConfig
 from tests.benchmarks.conftest import Programs
 from tests.training.scenes import settings, write_everything
 
-NAMES = ["default", "no_cycle"]
+NAMES = ["default", "no_clean_term"]
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,9 @@ def test_every_variant_is_another_training_and_differs_in_its_options_alone(reco
         for name in record["variants"]
     }
     assert list(told) == NAMES
-    assert told["no_cycle"]["objective"].pop("cycle") == 0 != told["default"]["objective"].pop("cycle")
-    assert told["no_cycle"] == told["default"]
+    weights = [told[name]["objective"].pop("clean_task") for name in NAMES]
+    assert weights == [1, 0]
+    assert told["no_clean_term"] == told["default"]
     assert told["default"]["optim"]["steps"] == 2 and told["default"]["seed"] == 1
 
 
@@ -53,18 +54,18 @@ def test_the_spread_is_over_seeds_and_differences_are_under_the_same_seed(progra
         assert len(found["vat"]["map"]["values"]) == len(found["clean + vat"]["map"]["values"]) == 2
     variants = record["variants"]
     variants["default"]["vat"]["map"]["values"] = [0.1, 0.3]
-    variants["no_cycle"]["vat"]["map"]["values"] = [0.2, 0.4]
+    variants["no_clean_term"]["vat"]["map"]["values"] = [0.2, 0.4]
     text = program.table(record)
-    assert "| no_cycle | `objective.cycle=0.0` |" in text and "+0.100 ± 0.000" in text
+    assert "| no_clean_term | `objective.clean_task=0.0` |" in text and "+0.100 ± 0.000" in text
 
 
 def test_what_is_done_is_not_done_again(program, record, config):
-    file = config.parent / "work" / "no_cycle-0" / "scores.json"
+    file = config.parent / "work" / "no_clean_term-0" / "scores.json"
     told = json.loads(file.read_text())
     told["vat"]["map"] = 0.75
     file.write_text(json.dumps(told))
-    again = program.measure(config, ["no_cycle"], [0], {"optim.steps": 2}, config.parent / "work")
-    assert again["variants"]["no_cycle"]["vat"]["map"]["values"] == [0.75]
+    again = program.measure(config, ["no_clean_term"], [0], {"optim.steps": 2}, config.parent / "work")
+    assert again["variants"]["no_clean_term"]["vat"]["map"]["values"] == [0.75]
 
 
 def test_every_variant_is_a_config(program, config):
@@ -82,5 +83,5 @@ def test_the_paper_s_row_is_the_paper_s_recipe(program):
 
 
 def test_a_wrong_name_is_answered_with_the_nearest(program, config):
-    with pytest.raises(ConfigError, match="no variant 'no_cycles'.*'no_cycle'"):
-        program.measure(config, ["no_cycles"], [0], {}, config.parent)
+    with pytest.raises(ConfigError, match="no variant 'cycles'.*'cycle'"):
+        program.measure(config, ["cycles"], [0], {}, config.parent)
