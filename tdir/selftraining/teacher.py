@@ -68,18 +68,6 @@ class Teacher:
         scaled = [(height * width / max(height, width) ** 2) for height, width in sides] or [1.0]
         return round(len(data_set) * 2 * 3 * self.size**2 * sum(scaled) / len(scaled))
 
-    def check_disk(self, wanted: Sequence[tuple[DetectionSet, tuple[str, ...]]]) -> None:
-        """Find out before any of these sets is studied whether there is room for all of their caches.
-
-        Args:
-            wanted: sets and sources as for :meth:`study`.
-
-        Raises:
-            DataError: if the disk is too full.
-        """
-        missing = [one for one, sources in wanted if not (self.cache_dir / self.key(one, sources)).exists()]
-        check_free(self.cache_dir, sum(self.expected_bytes(one) for one in missing))
-
     def study(self, data_set: DetectionSet, sources: tuple[str, ...]) -> TeacherStore:
         """The cache of a data set, found on disk or made.
 
@@ -91,18 +79,25 @@ class Teacher:
         Raises:
             DataError: if more than 1 % of the images cannot be read, the disk is too full, or there are no originals.
         """
-        if "original" in sources and not isinstance(data_set, Degraded):
-            raise DataError("an oracle needs images that tdir degrades itself: give the degraded set a 'degradation'")
-        folder = self.cache_dir / self.key(data_set, sources)
-        store = _found(folder) or self._made(folder, data_set, sources)
-        left_out = f", {len(store.skipped)} more cannot be read" if store.skipped else ""
-        log.info("teacher: %d images in %s%s", len(store), folder, left_out)
-        return store
+        return self.study_all([(data_set, sources)])[0]
+
+    def study_all(self, wanted: Sequence[tuple[DetectionSet, tuple[str, ...]]]) -> list[TeacherStore]:
+        """As :meth:`study` of each; before the first is made there has to be room for all of them."""
+        for data_set, sources in wanted:
+            if "original" in sources and not isinstance(data_set, Degraded):
+                raise DataError("an oracle needs images that tdir degrades: give the degraded set a 'degradation'")
+        folders = [self.cache_dir / self.key(*one) for one in wanted]
+        stores = {folder: store for folder in folders if (store := _found(folder)) is not None}
+        missing = {folder: one for folder, one in zip(folders, wanted) if folder not in stores}
+        check_free(self.cache_dir, sum(self.expected_bytes(data_set) for data_set, _ in missing.values()))
+        stores |= {folder: self._made(folder, *one) for folder, one in missing.items()}
+        for store in stores.values():
+            left_out = f", {len(store.skipped)} more cannot be read" if store.skipped else ""
+            log.info("teacher: %d images in %s%s", len(store), store.folder, left_out)
+        return [stores[folder] for folder in folders]
 
     def _made(self, folder: Path, data_set: DetectionSet, sources: tuple[str, ...]) -> TeacherStore:
-        size = self.expected_bytes(data_set)
-        check_free(self.cache_dir, size)
-        log.info("teacher: asking about %d images, about %.2f GB", len(data_set), size / 1e9)
+        log.info("teacher: asking about %d images, about %.2f GB", len(data_set), self.expected_bytes(data_set) / 1e9)
         skipped: list[str] = []
         with (
             TeacherWriter(folder) as writer,

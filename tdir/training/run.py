@@ -79,8 +79,7 @@ def taught_by(teacher: Teacher, config: TrainConfig, degraded_set: DetectionSet,
     """What a teacher says of these two sets, by the settings of a config."""
     settings, head = config.teacher, teacher.head
     sources = ("original",) if settings.oracle else tuple(settings.sources)
-    teacher.check_disk([(clean_set, ("image",)), (degraded_set, sources)])
-    clean, degraded = teacher.study(clean_set, ("image",)), teacher.study(degraded_set, sources)
+    clean, degraded = teacher.study_all([(clean_set, ("image",)), (degraded_set, sources)])
     risk = _fitted_risk(config, clean, len(head.classes)) if settings.nuq else None
     labels = label_degraded(degraded, head, risk, settings.epsilon, settings.iou)
     return Taught(degraded, labels, clean, label_clean(clean, risk), risk)

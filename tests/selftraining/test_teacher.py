@@ -198,7 +198,7 @@ def test_an_oracle_hears_of_the_image_before_its_degradation(teacher, hazy):
 
 
 def test_an_oracle_needs_an_original(teacher, clean):
-    with pytest.raises(DataError, match="an oracle needs images that tdir degrades itself"):
+    with pytest.raises(DataError, match="an oracle needs images that tdir degrades: give"):
         teacher.study(clean, ("original",))
     assert not teacher.cache_dir.exists()
 
@@ -256,9 +256,16 @@ def test_both_caches_must_have_room_before_the_first_is_made(teacher, hazy, clea
     free = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free._replace(free=sum(sizes)))
     with pytest.raises(DataError, match="lower size"):
-        teacher.check_disk(wanted)
+        teacher.study_all(wanted)
+    assert not teacher.cache_dir.exists()
     teacher.study(clean, ("image",))
-    teacher.check_disk(wanted)  # what is there needs no more room
+    assert len(teacher.study_all(wanted)[1]) == len(hazy)  # what is there needs no more room
+
+
+def test_the_same_set_twice_is_studied_once(teacher, hazy):
+    first, second = teacher.study_all([(hazy, BOTH), (hazy, BOTH)])
+    assert first is second
+    assert len(list(teacher.cache_dir.iterdir())) == 1
 
 
 @pytest.mark.parametrize("name", ["index.json", "pixels.u8", "predictions.safetensors"])
