@@ -24,7 +24,7 @@ import tdir
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError
 from tdir.evaluation import base_rows, readable, vat_rows
-from tdir.metrics.detection import DetectionScores
+from tdir.metrics.scores import DetectionScores
 from tdir.parts import build_part
 from tdir.report.records import (
     compare,

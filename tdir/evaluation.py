@@ -10,15 +10,16 @@ from tqdm import tqdm
 
 from tdir.data.classes import match_classes, unmatched_classes
 from tdir.data.degradations import Degraded
-from tdir.data.sample import DetectionSet, check_skipped
+from tdir.data.sample import DetectionSet, Sample, check_skipped
 from tdir.errors import DataError
-from tdir.metrics.bootstrap import paired_bootstrap
-from tdir.metrics.detection import CocoMAP, DetectionScores, without_objects
+from tdir.metrics.bootstrap import Bootstrap
+from tdir.metrics.protocols import PROTOCOLS, Protocol
+from tdir.metrics.scores import DetectionScores, without_objects
 from tdir.pipeline import Pipeline
 from tdir.restorers.identity import Identity
 from tdir.structures import Detections
 
-SCORE, IOU, MAX_DET = 0.001, 0.7, 300  # what ultralytics validates with
+COCO = PROTOCOLS["coco"]
 log = logging.getLogger("tdir")
 
 
@@ -52,7 +53,11 @@ def readable(data_set: DetectionSet, limit: int | None = None) -> tuple[Detectio
 
 
 def evaluate(
-    pipeline: Pipeline, data_set: DetectionSet, name: str = "evaluate", batch_size: int = 8
+    pipeline: Pipeline,
+    data_set: DetectionSet,
+    name: str = "evaluate",
+    batch_size: int = 8,
+    protocol: Protocol = COCO,
 ) -> DetectionScores:
     """mAP of a pipeline on the classes that a data set labels.
 
@@ -62,6 +67,7 @@ def evaluate(
             an object to find is left out of the mean.
         name: of the progress bar.
         batch_size: images at a time.
+        protocol: how detections are scored.
 
     Raises:
         DataError: if the set has no truth.
@@ -69,17 +75,23 @@ def evaluate(
     """
     classes = data_set.classes
     to_set = {head: own for own, head in match_classes(classes, pipeline.head.classes).items()}
-    metric = CocoMAP(classes)
+    metric = protocol.metric(classes)
     count = len(data_set)
     for start in tqdm(range(0, count, batch_size), desc=name, unit="batch", disable=None, leave=False):
         samples = [data_set[i] for i in range(start, min(start + batch_size, count))]
         images = [sample.image for sample in samples]
-        found = pipeline.predict(images, score=SCORE, iou=IOU, max_det=MAX_DET, batch_size=batch_size)
-        truths = [sample.truth for sample in samples]
-        if any(truth is None for truth in truths):
-            raise DataError(f"{samples[0].path} has no truth: a score needs a labelled set, Pascal VOC or YOLO layout")
-        metric.update([_relabelled(one.to("cpu"), to_set, len(pipeline.head.classes)) for one in found], truths)  # type: ignore[arg-type]
+        found = pipeline.predict(
+            images, score=protocol.score, iou=protocol.iou, max_det=protocol.max_det, batch_size=batch_size
+        )
+        relabelled = [_relabelled(one.to("cpu"), to_set, len(pipeline.head.classes)) for one in found]
+        metric.update(list(map(protocol.predictions, relabelled)), [_truth(sample, protocol) for sample in samples])
     return metric.compute()
+
+
+def _truth(sample: Sample, protocol: Protocol) -> Detections:
+    if sample.truth is None:
+        raise DataError(f"{sample.path} has no truth: a score needs a labelled set, Pascal VOC or YOLO layout")
+    return protocol.truths(sample.truth)
 
 
 def _relabelled(found: Detections, to_set: Mapping[int, int], classes: int) -> Detections:
@@ -91,7 +103,9 @@ def _relabelled(found: Detections, to_set: Mapping[int, int], classes: int) -> D
     return Detections(found.boxes, labels, found.scores)[labels >= 0]
 
 
-def base_rows(pipeline: Pipeline, data_set: DetectionSet, batch_size: int = 8) -> dict[str, DetectionScores]:
+def base_rows(
+    pipeline: Pipeline, data_set: DetectionSet, batch_size: int = 8, protocol: Protocol = COCO
+) -> dict[str, DetectionScores]:
     """The rows that no training changes, and what the restorer alone does to clean images.
 
     The clean rows exist where tdir made the degradation itself.
@@ -100,10 +114,10 @@ def base_rows(pipeline: Pipeline, data_set: DetectionSet, batch_size: int = 8) -
     raw, restored = Pipeline(Identity(), None, head, size), Pipeline(restorer, None, head, size)
     rows = {}
     if isinstance(data_set, Degraded):
-        rows["clean"] = evaluate(raw, data_set.data_set, "clean", batch_size)
-        rows["clean + restorer"] = evaluate(restored, data_set.data_set, "clean + restorer", batch_size)
-    rows["degraded"] = evaluate(raw, data_set, "degraded", batch_size)
-    rows["restorer"] = evaluate(restored, data_set, "restorer", batch_size)
+        rows["clean"] = evaluate(raw, data_set.data_set, "clean", batch_size, protocol)
+        rows["clean + restorer"] = evaluate(restored, data_set.data_set, "clean + restorer", batch_size, protocol)
+    rows["degraded"] = evaluate(raw, data_set, "degraded", batch_size, protocol)
+    rows["restorer"] = evaluate(restored, data_set, "restorer", batch_size, protocol)
     _warn_of_classes(rows["degraded"], head.classes)
     return rows
 
@@ -117,11 +131,13 @@ def _warn_of_classes(scores: DetectionScores, known: Sequence[str]) -> None:
         log.warning("no object of these classes to find, they are left out of the mean: %s", ", ".join(absent))
 
 
-def vat_rows(pipeline: Pipeline, data_set: DetectionSet, batch_size: int = 8) -> dict[str, DetectionScores]:
+def vat_rows(
+    pipeline: Pipeline, data_set: DetectionSet, batch_size: int = 8, protocol: Protocol = COCO
+) -> dict[str, DetectionScores]:
     """The pipeline on the degraded images and, where they exist, the whole pipeline on the clean ones."""
-    rows = {"vat": evaluate(pipeline, data_set, "vat", batch_size)}
+    rows = {"vat": evaluate(pipeline, data_set, "vat", batch_size, protocol)}
     if isinstance(data_set, Degraded):
-        rows["clean + vat"] = evaluate(pipeline, data_set.data_set, "clean + vat", batch_size)
+        rows["clean + vat"] = evaluate(pipeline, data_set.data_set, "clean + vat", batch_size, protocol)
     return rows
 
 
@@ -133,10 +149,8 @@ def recovered(rows: Mapping[str, DetectionScores], row: str = "vat") -> float | 
     return (rows[row].map - rows["degraded"].map) / gap if gap else None
 
 
-def differences(rows: Mapping[str, DetectionScores], samples: int = 1000, seed: int = 0) -> dict[str, object]:
+def differences(rows: Mapping[str, DetectionScores], bootstrap: Bootstrap) -> dict[str, object]:
     """Paired bootstraps over images: what VaT and the restorer win on the same images, and their harm to clean ones."""
     pairs = [("vat", "degraded"), ("vat", "restorer"), ("restorer", "degraded")]
     pairs += [("clean + vat", "clean"), ("clean + restorer", "clean")]
-    return {
-        f"{a} - {b}": paired_bootstrap(rows[a], rows[b], samples, seed) for a, b in pairs if a in rows and b in rows
-    }
+    return {f"{a} - {b}": bootstrap.difference(rows[a], rows[b]) for a, b in pairs if a in rows and b in rows}

@@ -15,6 +15,7 @@ from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
 from tdir.evaluation import base_rows, differences, evaluate, readable, recovered, vat_rows
 from tdir.heads.base import Head
+from tdir.metrics.bootstrap import Bootstrap
 from tdir.pipeline import Pipeline
 from tdir.restorers.base import Restorer
 from tdir.restorers.identity import Identity
@@ -151,7 +152,7 @@ def test_real_degradation_has_no_clean_rows(pipeline: Pipeline) -> None:
     rows = {**base_rows(pipeline, Squares()), **vat_rows(pipeline, Squares())}
     assert list(rows) == ["degraded", "restorer", "vat"]
     assert recovered(rows) is None
-    assert "clean + vat - clean" not in differences(rows, samples=5)
+    assert "clean + vat - clean" not in differences(rows, Bootstrap(5))
 
 
 def test_without_a_gap_nothing_can_be_recovered() -> None:
@@ -163,7 +164,7 @@ def test_without_a_gap_nothing_can_be_recovered() -> None:
 def test_differences_are_paired(pipeline: Pipeline) -> None:
     data_set = Degraded(Squares(), Dim())
     rows = {**base_rows(pipeline, data_set), **vat_rows(pipeline, data_set)}
-    found = differences(rows, samples=50)
+    found = differences(rows, Bootstrap(50))
     assert found["vat - degraded"]["map"]["difference"] == pytest.approx(1)
     assert found["vat - degraded"]["map"]["above"] == 1
     assert found["clean + vat - clean"]["map"]["low"] == found["clean + vat - clean"]["map"]["high"] == 0

@@ -1,4 +1,4 @@
-"""Score clean, degraded, restored and translated images of a labelled set, by COCO's average precision.
+"""Score clean, degraded, restored and translated images of a labelled set, by average precision.
 
 The clean rows need clean images: give --degradation, and tdir makes the degraded ones of them. Without it the
 images are taken as degraded already. A JSON record and a Markdown table are written to --out.
@@ -9,6 +9,7 @@ examples:
   tdir benchmark --pipeline streets_haze.tdir --data streets --degradation depth_haze --limit 200 --pictures 6
   tdir benchmark --restorer aodnet:dehazer.pth --head yolov8n.pt --data coco128 --classes person car --size 640
   tdir benchmark --pipeline dark.tdir --head yolov8s.pt --data exdark_voc --limit 100 --pictures 6
+  tdir benchmark --pipeline fog.tdir --head yolov8n.pt --data VOCdevkit/VOC2007 --degradation haze --protocol voc07
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
 from tdir.evaluation import base_rows, readable, vat_rows
+from tdir.metrics.protocols import PROTOCOLS, protocol_named
 from tdir.parts import working_restorer
 from tdir.pipeline import Pipeline
 from tdir.registry import DEGRADATIONS
@@ -61,6 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--degradation-options", nargs="+", action=Options, metavar="KEY=VALUE", help="such as light=0.75 scale=1.5"
     )
     data.add_argument("--limit", type=positive, metavar="N", help="only the first images")
+    parser.add_argument(
+        "--protocol", choices=sorted(PROTOCOLS), default="coco", help="how detections are scored (default: coco)"
+    )
+    parser.add_argument(
+        "--plus-one",
+        action="store_true",
+        help="boxes name their last pixel, a convention of Pascal VOC's own program; tdir's boxes do not",
+    )
     parser.add_argument("--samples", type=positive, default=1000, metavar="N", help="of the bootstrap (default: 1000)")
     parser.add_argument(
         "--seed", type=natural, default=0, metavar="N", help="of degradation and bootstrap (default: 0)"
@@ -72,14 +82,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, write ``record.json``, ``table.md`` and ``pictures.jpg``, print the table."""
+    protocol = protocol_named(args.protocol, args.plus_one)
     pipeline = _pipeline(args).to(args.device)
     whole, reader = _data(args)
     data_set, unreadable = readable(whole, args.limit)
-    rows = base_rows(pipeline, data_set, args.batch_size)
+    rows = base_rows(pipeline, data_set, args.batch_size, protocol)
     if pipeline.translator is not None:
-        rows |= vat_rows(pipeline, data_set, args.batch_size)
+        rows |= vat_rows(pipeline, data_set, args.batch_size, protocol)
     out = args.out or Path("work_dirs") / _name(args)
-    about = describe_pipeline(pipeline)
+    about = describe_pipeline(pipeline, protocol)
     if args.pipeline:
         file = bundles.find(args.pipeline)
         about["weights"]["bundle"] = {"name": file.name, "sha256": weight_files.sha256(file)}

@@ -20,9 +20,10 @@ import torch
 from tdir import __version__
 from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet
-from tdir.evaluation import IOU, MAX_DET, SCORE, differences, recovered
-from tdir.metrics.bootstrap import interval
-from tdir.metrics.detection import DetectionScores
+from tdir.evaluation import COCO, differences, recovered
+from tdir.metrics.bootstrap import Bootstrap
+from tdir.metrics.protocols import Protocol
+from tdir.metrics.scores import DetectionScores
 from tdir.pipeline import Pipeline
 
 FORMAT = 1
@@ -74,17 +75,18 @@ def compare(rows: Mapping[str, DetectionScores], samples: int = 1000, seed: int 
         "rows", their "intervals" and "differences" by bootstrap over images, the share "recovered" of the gap from
         degraded to clean, by row, where there is a clean row, and "samples".
     """
+    bootstrap = Bootstrap(samples, seed)
     shares = {name: recovered(rows, name) for name in ("restorer", "vat") if name in rows}
     return {
         "rows": {name: scores.as_dict() for name, scores in rows.items()},
-        "intervals": {name: interval(scores, samples, seed) for name, scores in rows.items()},
-        "differences": differences(rows, samples, seed),
+        "intervals": {name: bootstrap.interval(scores) for name, scores in rows.items()},
+        "differences": differences(rows, bootstrap),
         "recovered": {name: share for name, share in shares.items() if share is not None},
         "samples": samples,
     }
 
 
-def describe_pipeline(pipeline: Pipeline) -> dict[str, Any]:
+def describe_pipeline(pipeline: Pipeline, protocol: Protocol = COCO) -> dict[str, Any]:
     """The "pipeline" as settings, how it was "trained", its "weights" with sha256, and the "protocol" of a score."""
     head, restorer = pipeline.head, pipeline.restorer
     return {
@@ -94,14 +96,7 @@ def describe_pipeline(pipeline: Pipeline) -> dict[str, Any]:
             name: {"name": portable(part.weights_name, "weights"), "sha256": part.weights_sha256}
             for name, part in (("restorer", restorer), ("head", head))
         },
-        "protocol": {
-            "metric": "COCO average precision by pycocotools, 101 recall points, 100 detections of an image and class",
-            "ious": [round(0.5 + 0.05 * i, 2) for i in range(10)],
-            "score_threshold": SCORE,
-            "nms_iou": IOU,
-            "max_det": MAX_DET,
-            "size": pipeline.size,
-        },
+        "protocol": {**protocol.settings(), "size": pipeline.size},
     }
 
 

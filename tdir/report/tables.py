@@ -5,36 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tdir.metrics.detection import DetectionScores, without_objects
+from tdir.metrics.scores import DetectionScores, without_objects
 
 Rows = Mapping[str, "DetectionScores | Mapping[str, Any]"]
 """Row name -> scores, or what their ``as_dict`` gave."""
 
 METRICS = {"map": "mAP50-95", "ap50": "mAP50", "ap75": "mAP75", "small": "small", "medium": "medium", "large": "large"}
+"""Scores by COCO's protocol and their headings."""
+AT_ONE_OVERLAP = {"map": "mAP50"}
+"""By the rules of Pascal VOC there is this one."""
 
 
-def markdown_table(rows: Rows, intervals: Mapping[str, Any] | None = None) -> str:
-    """One line for each row: mAP50-95, mAP50, mAP75, and mAP50-95 by size of the object.
+def headings(protocol: Mapping[str, Any]) -> Mapping[str, str]:
+    """The scores that a protocol, the "protocol" of a record, gives, and their headings; COCO's if it does not say."""
+    return METRICS if protocol.get("curve", "coco") == "coco" else AT_ONE_OVERLAP
+
+
+def markdown_table(rows: Rows, intervals: Mapping[str, Any] | None = None, metrics: Mapping[str, str] = METRICS) -> str:
+    """One line for each row.
 
     Args:
         rows: the scores.
         intervals: "intervals" of a record; the 95 % intervals of mAP50-95 and mAP50 are then added.
+        metrics: the columns, see :func:`headings`.
     """
     lines = []
     for name, scores in _plain(rows).items():
-        values = {key: _number(scores[key]) for key in METRICS}
+        values = {key: _number(scores[key]) for key in metrics}
         for key, bounds in (intervals or {}).get(name, {}).items():
-            values[key] += f" ({_number(bounds['low'])} to {_number(bounds['high'])})"
+            if key in values:
+                values[key] += f" ({_number(bounds['low'])} to {_number(bounds['high'])})"
         lines.append([name, *values.values()])
-    return _table(["row", *METRICS.values()], lines)
+    return _table(["row", *metrics.values()], lines)
 
 
-def class_table(rows: Rows, metric: str = "map") -> str:
+def class_table(rows: Rows, metric: str = "map", metrics: Mapping[str, str] = METRICS) -> str:
     """One line for each class, one column for each row.
 
     Args:
         rows: the scores.
         metric: "map" for mAP50-95, or "ap50".
+        metrics: headings, see :func:`headings`.
     """
     plain = _plain(rows)
     first = next(iter(plain.values()))["per_class"]
@@ -42,28 +53,29 @@ def class_table(rows: Rows, metric: str = "map") -> str:
         [name, str(first[name]["truths"]), *(_number(scores["per_class"][name][metric]) for scores in plain.values())]
         for name in first
     ]
-    return _table([METRICS[metric], "objects", *plain], lines)
+    return _table([metrics[metric], "objects", *plain], lines)
 
 
-def difference_table(differences: Mapping[str, Any]) -> str:
+def difference_table(differences: Mapping[str, Any], metrics: Mapping[str, str] = METRICS) -> str:
     """One line for each difference between two rows, with its 95 % interval and its two-sided p."""
     lines = []
     for name, by_metric in differences.items():
-        for metric, found in by_metric.items():
+        for metric in [key for key in by_metric if key in metrics]:
+            found = by_metric[metric]
             bounds = f"{_signed(found['low'])} to {_signed(found['high'])}"
-            lines.append([name, METRICS[metric], _signed(found["difference"]), bounds, f"{found['p']:.3f}"])
+            lines.append([name, metrics[metric], _signed(found["difference"]), bounds, f"{found['p']:.3f}"])
     return _table(["difference", "metric", "value", "95 % interval", "p"], lines)
 
 
 def summary(record: Mapping[str, Any]) -> str:
     """Everything a record from ``write_record`` says of its rows."""
-    rows = record["rows"]
-    parts = [_heading(record), markdown_table(rows, record["intervals"]), class_table(rows)]
+    rows, metrics = record["rows"], headings(record.get("protocol", {}))
+    parts = [_heading(record), markdown_table(rows, record["intervals"], metrics), class_table(rows, metrics=metrics)]
     if record["differences"]:
-        parts.append(difference_table(record["differences"]))
+        parts.append(difference_table(record["differences"], metrics))
     if record["recovered"]:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in record["recovered"].items())
-        parts.append(f"Recovered of the gap from degraded to clean, in mAP50-95: {shares}.")
+        parts.append(f"Recovered of the gap from degraded to clean, in {metrics['map']}: {shares}.")
     parts += [*_absent(rows), *unread(record.get("data", {}))]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
@@ -87,9 +99,10 @@ def _heading(record: Mapping[str, Any]) -> str:
     settings = ", ".join(f"{key} {value}" for key, value in made.items() if key != "type") if made else ""
     degraded = f", {made['type']} ({settings})" if made else ""
     size = f", longest side {protocol['size']}" if protocol.get("size") else ", at native size"
+    rules = f" Scored by {protocol['title']}." if protocol.get("title") else ""
     return (
         f"{where}: {images} images{degraded}{size}; intervals and differences from {record['samples']} bootstrap "
-        f"samples of the images."
+        f"samples of the images.{rules}"
     )
 
 

@@ -16,7 +16,7 @@ from tdir.data.images import resize_longest
 from tdir.data.sample import DetectionSet
 from tdir.errors import DataError
 from tdir.evaluation import base_rows, readable, recovered, vat_rows
-from tdir.metrics.detection import DetectionScores
+from tdir.metrics.scores import DetectionScores
 from tdir.pipeline import Pipeline
 from tdir.training.config import TrainConfig, build_data
 from tdir.training.loop import Hook, Trainer

@@ -86,6 +86,20 @@ def test_the_yolo_layout_is_told_from_the_folder(detector: Path, voc: Path, tmp_
     assert record["rows"]["degraded"]["truths"] == 1
 
 
+def test_another_protocol_is_in_the_record_and_in_the_table(
+    bundle: Path, voc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["--pipeline", str(bundle), "--data", str(voc), "--samples", "5", "--out", str(tmp_path / "out")]
+    assert main(["benchmark", *argv, "--protocol", "voc07", "--plus-one"]) == 0
+    record = json.loads((tmp_path / "out/record.json").read_text())
+    assert (record["protocol"]["name"], record["protocol"]["plus_one"]) == ("voc07", True)
+    assert record["rows"]["vat"]["ap75"] is None
+    printed = capsys.readouterr().out
+    assert "Scored by Pascal VOC 2007" in printed
+    assert "mAP50-95" not in printed
+    assert "plus_one=True with protocol 'coco'" in refused([*argv, "--plus-one"], capsys)
+
+
 def test_another_head_and_size_replace_the_bundles(
     bundle: Path, detector: Path, voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

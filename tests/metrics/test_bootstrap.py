@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tdir.errors import ConfigError, DataError
-from tdir.metrics.bootstrap import average_precisions, interval, paired_bootstrap
-from tdir.metrics.detection import CocoMAP, DetectionScores
+from tdir.metrics.bootstrap import Bootstrap
+from tdir.metrics.coco import CocoMAP
+from tdir.metrics.curves import average_precisions
+from tdir.metrics.scores import DetectionScores
 from tdir.structures import Detections
 from tests.metrics.scenes import CLASSES, Rows, detections, pycocotools_says, random_rows
 
@@ -70,40 +72,42 @@ def test_a_class_whose_truths_were_not_drawn_is_left_out_and_no_truth_at_all_is_
 
 def test_resamples_without_a_truth_do_not_spoil_the_interval() -> None:
     predictions, truths = one_each([True])
-    result = interval(scored((predictions + [Detections.empty(scored=True)] * 3, truths + [Detections.empty()] * 3)))
+    result = Bootstrap().interval(
+        scored((predictions + [Detections.empty(scored=True)] * 3, truths + [Detections.empty()] * 3))
+    )
     assert result["map"] == pytest.approx({"value": 1.0, "low": 1.0, "high": 1.0})
 
 
 def test_the_interval_holds_the_score_narrows_with_more_images_and_follows_the_seed() -> None:
     few, many = scored(one_each([True, False] * 5)), scored(one_each([True, False] * 80))
-    wide, narrow = interval(few)["ap50"], interval(many)["ap50"]
+    wide, narrow = Bootstrap().interval(few)["ap50"], Bootstrap().interval(many)["ap50"]
     assert wide["low"] < wide["value"] < wide["high"]
     assert wide["high"] - wide["low"] > 2 * (narrow["high"] - narrow["low"])
-    assert interval(few, seed=1) == interval(few, seed=1)
-    assert interval(few, samples=50, seed=1) != interval(few, samples=50, seed=2)
+    assert Bootstrap(seed=1).interval(few) == Bootstrap(seed=1).interval(few)
+    assert Bootstrap(samples=50, seed=1).interval(few) != Bootstrap(samples=50, seed=2).interval(few)
 
 
 def test_a_row_that_is_better_on_every_image_is_above_in_every_resample() -> None:
     better, worse = scored(one_each([True] * 12)), scored(one_each([False] * 12))
-    result = paired_bootstrap(better, worse, samples=99)
+    result = Bootstrap(samples=99).difference(better, worse)
     for name in ("map", "ap50"):
         assert result[name] == pytest.approx({"difference": 1.0, "low": 1.0, "high": 1.0, "above": 1.0, "p": 0.02})
-    assert paired_bootstrap(worse, better, samples=99)["map"]["above"] == 0.0
-    assert paired_bootstrap(worse, better, samples=99)["map"]["p"] == pytest.approx(0.02)
+    assert Bootstrap(samples=99).difference(worse, better)["map"]["above"] == 0.0
+    assert Bootstrap(samples=99).difference(worse, better)["map"]["p"] == pytest.approx(0.02)
 
 
 def test_a_row_against_itself_makes_no_difference() -> None:
     row = scored(random_rows(1))
     nothing = {"difference": 0.0, "low": 0.0, "high": 0.0, "above": 0.0, "p": 1.0}
-    assert paired_bootstrap(row, row, samples=50) == {"map": nothing, "ap50": nothing}
+    assert Bootstrap(samples=50).difference(row, row) == {"map": nothing, "ap50": nothing}
 
 
 def test_pairing_sees_a_difference_that_two_intervals_hide() -> None:
     found = [True, False] * 30
     improved = [True] * 10 + found[10:]
     plain, better = scored(one_each(found)), scored(one_each(improved))
-    assert interval(better)["ap50"]["low"] < interval(plain)["ap50"]["high"]
-    result = paired_bootstrap(better, plain)["ap50"]
+    assert Bootstrap().interval(better)["ap50"]["low"] < Bootstrap().interval(plain)["ap50"]["high"]
+    result = Bootstrap().difference(better, plain)["ap50"]
     assert result["low"] > 0
     assert result["p"] < 0.05
     assert result["difference"] == pytest.approx(better.ap50 - plain.ap50)
@@ -112,7 +116,7 @@ def test_pairing_sees_a_difference_that_two_intervals_hide() -> None:
 def test_two_noisy_rows_of_one_quality_are_not_told_apart() -> None:
     rng = np.random.default_rng(0)
     first, second = (scored(one_each(list(rng.random(60) < 0.5))) for _ in range(2))
-    result = paired_bootstrap(first, second)["map"]
+    result = Bootstrap().difference(first, second)["map"]
     assert result["low"] < 0 < result["high"]
     assert result["p"] > 0.05
 
@@ -120,18 +124,18 @@ def test_two_noisy_rows_of_one_quality_are_not_told_apart() -> None:
 def test_rows_on_other_images_or_classes_are_refused() -> None:
     row = scored(one_each([True, True]))
     with pytest.raises(DataError, match="2 and 3 images"):
-        paired_bootstrap(row, scored(one_each([True] * 3)))
+        Bootstrap().difference(row, scored(one_each([True] * 3)))
     with pytest.raises(DataError, match="image 0 has 1 truths of 'person' in one row and 0 in the other"):
-        paired_bootstrap(row, scored(one_each([True, True], label=1)))
+        Bootstrap().difference(row, scored(one_each([True, True], label=1)))
     other = CocoMAP(["cat"])
     other.update(*one_each([True, True]))
     with pytest.raises(DataError, match="'dog'.*'cat'"):
-        paired_bootstrap(row, other.compute())
+        Bootstrap().difference(row, other.compute())
 
 
 def test_no_samples_are_refused() -> None:
     with pytest.raises(ConfigError, match="samples must be 1 or more, got 0"):
-        interval(scored(one_each([True])), samples=0)
+        Bootstrap(samples=0).interval(scored(one_each([True])))
 
 
 def test_resamples_that_all_miss_the_only_truth_are_refused() -> None:
@@ -140,4 +144,4 @@ def test_resamples_that_all_miss_the_only_truth_are_refused() -> None:
     rare = scored((predictions + nothing[0], truths + nothing[1]))
     seed = next(k for k in range(50) if np.random.default_rng(k).multinomial(200, np.full(200, 1 / 200))[0] == 0)
     with pytest.raises(DataError, match="none of 1 resamples holds a truth"):
-        interval(rare, samples=1, seed=seed)
+        Bootstrap(samples=1, seed=seed).interval(rare)

@@ -11,7 +11,9 @@ import torch
 import tdir
 from tdir.data.degradations import Degraded, Haze
 from tdir.data.folder import Folder
-from tdir.metrics.detection import CocoMAP, DetectionScores
+from tdir.metrics.coco import CocoMAP
+from tdir.metrics.protocols import PROTOCOLS
+from tdir.metrics.scores import DetectionScores
 from tdir.report.records import (
     compare,
     describe_data,
@@ -125,8 +127,8 @@ def test_a_pipeline_is_described() -> None:
     assert found["trained"] == {"config": {"clean": {"root": "voc5"}}}
     assert found["weights"]["restorer"] == {"name": None, "sha256": None}
     assert found["weights"]["head"] == {"name": "yolov8n.yaml", "sha256": head.weights_sha256}
-    assert found["protocol"]["ious"] == [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
-    assert found["protocol"]["size"] == 96
+    assert found["protocol"] == {**PROTOCOLS["coco"].settings(), "size": 96}
+    assert describe_pipeline(pipeline, PROTOCOLS["voc07"])["protocol"]["curve"] == "voc07"
 
 
 def test_a_data_set_is_described(tmp_path: Path) -> None:

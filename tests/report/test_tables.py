@@ -49,6 +49,17 @@ def test_intervals_stand_beside_the_score(record: dict[str, Any]) -> None:
     assert cells(lines[3])[1:4] == ["0.500 (0.250 to 0.750)", "0.500 (0.250 to 0.750)", "0.500"]
 
 
+def test_by_pascal_voc_s_rules_there_is_one_score(record: dict[str, Any]) -> None:
+    record["protocol"] |= {"curve": "voc07", "title": "Pascal VOC 2007"}
+    text = summary(record)
+    assert "Scored by Pascal VOC 2007." in text
+    assert "mAP50-95" not in text and "small" not in text
+    lines = [cells(line) for line in text.splitlines() if line.startswith("|")]
+    assert lines[0] == ["row", "mAP50"]
+    assert ["mAP50", "objects", "degraded", "vat"] in lines
+    assert ["vat - degraded", "mAP50", "+0.250", "-0.125 to +0.500", "0.040"] in lines
+
+
 def test_classes_become_lines(record: dict[str, Any]) -> None:
     header, _, car, bus = class_table(record["rows"]).splitlines()
     assert cells(header) == ["mAP50-95", "objects", "degraded", "vat"]

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tdir.errors import ConfigError, DataError, ShapeError
-from tdir.metrics.detection import CocoMAP, DetectionScores
+from tdir.metrics.coco import CocoMAP
+from tdir.metrics.scores import DetectionScores
 from tdir.structures import Detections, concatenate
 from tests.metrics.scenes import CLASSES, detections, pycocotools_says, random_rows
 
