@@ -23,3 +23,9 @@ class WeightsError(TdirError, ValueError):
 
 class TrainingError(TdirError, RuntimeError):
     """A training cannot go on, for instance because a loss is not finite."""
+
+
+def shown(value: object, most: int = 200) -> str:
+    """What an error message shows of a value: its beginning, where it is long."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]} ..."

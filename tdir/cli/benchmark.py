@@ -25,6 +25,7 @@ from tdir import bundle as bundles
 from tdir import weights as weight_files
 from tdir.cli.arguments import HEAD, Options, add_compute_arguments, folder, natural, pair_name, positive
 from tdir.data.degradations import Degraded
+from tdir.data.layouts import PLAIN, layout_of, with_labels, without_files
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
 from tdir.evaluation import base_rows, readable, vat_rows
@@ -36,10 +37,9 @@ from tdir.report.pictures import draw, save_picture, sheet, spread
 from tdir.report.records import describe_data, describe_pipeline, portable_command, write_record
 from tdir.report.tables import summary
 from tdir.restorers.identity import Identity
-from tdir.training.config import build_data, layout_of
+from tdir.training.config import build_data
 
 DEFAULT_SIZE = 640  # what ultralytics' detectors are trained and validated at
-_WITHOUT_FILES = ("streets",)  # sets that a program draws
 ROWS = ("clean", "degraded", "restorer", "vat", "clean + restorer", "clean + vat")
 
 
@@ -54,9 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     system.add_argument("--head", metavar="[NAME:]WEIGHTS", help=f"{HEAD}; default with a bundle: its own")
     data = parser.add_argument_group("what it is scored on")
-    data.add_argument("--data", required=True, metavar="ROOT", help="a Pascal VOC or YOLO folder, or 'streets'")
+    data.add_argument(
+        "--data", required=True, metavar="ROOT", help="a Pascal VOC, YOLO, COCO or ExDark folder, or 'streets'"
+    )
     data.add_argument("--split", metavar="NAME", help="default: test, or what comes nearest")
-    data.add_argument("--layout", choices=("voc", "yolo"), help="default: told from the folder")
+    data.add_argument("--layout", choices=with_labels(), help="default: told from the folder")
     data.add_argument("--classes", nargs="+", metavar="NAME", help="the classes to score; default: all of the set")
     data.add_argument("--degradation", choices=DEGRADATIONS.names(), help="make it, at native image size")
     data.add_argument(
@@ -139,14 +141,14 @@ def _data(args: argparse.Namespace) -> tuple[DetectionSet, dict[str, Any]]:
 
 
 def _reader(args: argparse.Namespace) -> dict[str, Any]:
-    if args.data in _WITHOUT_FILES:
+    if args.data in without_files():
         return {"type": args.data, "split": args.split or "test"}
     told = layout_of(args.data)
     layout = args.layout or told["type"]
-    if layout == "folder":
+    if layout == PLAIN:
         raise DataError(
-            f"{args.data}: no labels to score against; expected Annotations and ImageSets/Main (Pascal VOC), or images "
-            "and labels with a folder for each split (YOLO)"
+            f"{args.data}: no labels to score against; expected Annotations and ImageSets/Main (Pascal VOC), images "
+            "and labels with a folder for each split (YOLO), annotations with a JSON file for each (COCO), or ExDark's"
         )
     split = args.split or (told["split"] if layout == told["type"] else "test")
     return {"type": layout, "split": split, "root": args.data}

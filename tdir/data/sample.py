@@ -59,6 +59,11 @@ class DetectionSet(ABC):
     names: list[str]
     root: Path | None = None
 
+    @classmethod
+    def recognises(cls, folder: Path) -> dict[str, str] | None:
+        """The settings that read a folder besides its path, if it is in this reader's layout: the split to score on."""
+        return None
+
     @abstractmethod
     def truth(self, index: int) -> Detections | None:
         """The boxes of image ``index`` without reading its pixels; ``None`` if the set has no truth.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 import torch
 from defusedxml import ElementTree
 
+from tdir.data.boxes import numbers
 from tdir.data.classes import COCO_CLASSES, canonical, label_positions
 from tdir.data.images import SUFFIXES
 from tdir.data.sample import DetectionSet, find_root, read_lines
@@ -18,6 +19,7 @@ from tdir.registry import DATASETS, closest
 from tdir.structures import Detections
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_OBJECT, _NEWLINE = re.compile(rb"<object[\s>]"), b"\n"
 
 
 @DATASETS.register_module("voc")
@@ -50,15 +52,22 @@ class VOC(DetectionSet):
         self.classes = self._all_classes() if classes is None else self._known(classes)
         self._positions = label_positions(self.classes)
 
+    @classmethod
+    def recognises(cls, folder: Path) -> dict[str, str] | None:
+        """The settings that read this folder, if it is in Pascal VOC's layout."""
+        splits = sorted(path.stem for path in (folder / "ImageSets" / "Main").glob("*.txt"))
+        preferred = [split for split in ("test", "val", "trainval") if split in splits] or splits
+        return {"split": preferred[0]} if preferred and (folder / "Annotations").is_dir() else None
+
     def truth(self, index: int) -> Detections | None:
         """The boxes of image ``index``, with VOC's difficult marks; ``None`` in a set without ``Annotations``."""
         if not self._labelled:
             return None
         boxes, labels, difficult = [], [], []
         path = self._annotations / f"{self.names[index]}.xml"
-        for name, element in _objects(path):
+        for number, (name, element) in enumerate(_objects(path)):
             if (label := self._positions.get(canonical(name))) is not None:
-                boxes.append(_box(element, name, path))
+                boxes.append(_box(element, name, path, number))
                 labels.append(label)
                 difficult.append(element.findtext("difficult", "0").strip() == "1")
         return Detections(
@@ -122,19 +131,27 @@ def _objects(path: Path) -> Iterator[tuple[str, Element]]:
         raise DataError(f"{path}: no such annotation; an image without objects needs one without <object>") from error
     except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:
         raise DataError(f"{path}: not a readable VOC annotation ({error})") from error
-    for element in tree.iterfind("object"):
+    for number, element in enumerate(tree.iterfind("object")):
         name = element.findtext("name", "").strip()
         if not name:
-            raise DataError(f"{path}: an <object> has no <name>")
+            raise DataError(f"{_where(path, number)}: an <object> has no <name>")
         yield name, element
 
 
-def _box(element: Element, name: str, path: Path) -> list[float]:
-    texts = [element.findtext(f"bndbox/{corner}", "") for corner in _CORNERS]
+def _box(element: Element, name: str, path: Path, number: int) -> list[float]:
+    corners = [element.findtext(f"bndbox/{corner}", "") for corner in _CORNERS]
     try:
-        xmin, ymin, xmax, ymax = map(float, texts)
-    except ValueError as error:
-        raise DataError(f"{path}: the box of a {name} needs four numbers in <bndbox>, got {texts}") from error
-    if not all(map(math.isfinite, (xmin, ymin, xmax, ymax))) or xmax < xmin or ymax < ymin:
-        raise DataError(f"{path}: the box of a {name} is impossible: {dict(zip(_CORNERS, texts, strict=True))}")
+        xmin, ymin, xmax, ymax = numbers(corners, "<bndbox>")
+    except DataError as error:
+        raise DataError(f"{_where(path, number)}: a {name}: {error}") from error
+    if xmax < xmin or ymax < ymin:
+        told = dict(zip(_CORNERS, corners, strict=True))
+        raise DataError(f"{_where(path, number)}: the box of a {name} is impossible: {told}")
     return [max(xmin - 1, 0.0), max(ymin - 1, 0.0), xmax, ymax]
+
+
+def _where(path: Path, number: int) -> str:
+    """The file, and the line on which its object of that number starts."""
+    text = path.read_bytes()
+    starts = [match.start() for match in _OBJECT.finditer(text)]
+    return f"{path}, line {text.count(_NEWLINE, 0, starts[number]) + 1}" if number < len(starts) else str(path)

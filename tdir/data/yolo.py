@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tdir.data.classes import COCO_CLASSES, canonical, label_positions
 from tdir.data.images import image_size, list_images
 from tdir.data.sample import DetectionSet, find_root, read_lines
-from tdir.errors import DataError
+from tdir.errors import DataError, shown
 from tdir.registry import DATASETS, closest
 from tdir.structures import Detections
 
@@ -66,6 +66,13 @@ class YOLO(DetectionSet):
         # Class number in the files -> label, or -1 for a class that is left out.
         self._label = {number: positions.get(canonical(name), -1) for number, name in numbered.items()}
 
+    @classmethod
+    def recognises(cls, folder: Path) -> dict[str, str] | None:
+        """The settings that read this folder, if it is in the YOLO layout."""
+        splits = sorted(path.name for path in (folder / "labels").glob("*") if path.is_dir())
+        preferred = [split for split in splits if split.startswith(("test", "val"))] or splits
+        return {"split": preferred[0]} if preferred else None
+
     def truth(self, index: int) -> Detections | None:
         """The boxes of image ``index``; ``None`` in a split without a folder of labels."""
         if not self._labelled:
@@ -91,13 +98,13 @@ class YOLO(DetectionSet):
         try:
             number, *values = map(float, line.split())
         except ValueError as error:
-            raise DataError(f"{where}: not numbers: {line!r}") from error
+            raise DataError(f"{where}: not numbers: {shown(line)}") from error
         if number not in self._label:
             raise DataError(f"{where}: class number {number:g} has no name, there are {len(self._label)}: give 'names'")
         points = np.array(values)
         # The comparison is written so that NaN fails it.
         if not np.all((points >= -_SLACK) & (points <= 1 + _SLACK)):
-            raise DataError(f"{where}: boxes must be normalised to [0, 1], got {line!r}")
+            raise DataError(f"{where}: boxes must be normalised to [0, 1], got {shown(line)}")
         return self._label[int(number)], _corners(points, where).clip(0, 1)
 
 

@@ -12,7 +12,8 @@ from mmengine.config import Config
 
 from tdir import parts
 from tdir.data.degradations import Degraded
-from tdir.data.sample import DetectionSet, find_root
+from tdir.data.layouts import layout_of
+from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError
 from tdir.ranges import COUNT, NATURAL, SHARE, Range
 from tdir.registry import DATASETS, DEGRADATIONS, closest
@@ -259,17 +260,3 @@ def build_data(settings: Mapping[str, Any], degrade: bool = True) -> DetectionSe
     if degradation is None or not degrade:
         return data_set
     return Degraded(data_set, DEGRADATIONS.build(degradation), seed)
-
-
-def layout_of(root: str) -> dict[str, Any]:
-    """The reader for a folder, and the split to score on where there are splits."""
-    folder = find_root(root)
-    if (folder / "Annotations").is_dir():
-        splits = sorted(path.stem for path in (folder / "ImageSets" / "Main").glob("*.txt"))
-        preferred = [split for split in ("test", "val", "trainval") if split in splits] or splits
-        return {"type": "voc", "split": preferred[0]} if preferred else {"type": "folder"}
-    if (folder / "labels").is_dir():
-        splits = sorted(path.name for path in (folder / "labels").iterdir() if path.is_dir())
-        preferred = [split for split in splits if split.startswith(("test", "val"))] or splits
-        return {"type": "yolo", "split": preferred[0]} if preferred else {"type": "folder"}
-    return {"type": "folder"}

@@ -9,6 +9,7 @@ import pytest
 
 from tdir.data.classes import COCO_CLASSES
 from tdir.data.degradations import Degraded, Haze
+from tdir.data.exdark import ExDark
 from tdir.data.folder import Folder
 from tdir.data.images import image_size
 from tdir.data.sample import DetectionSet
@@ -55,6 +56,12 @@ def test_rtts(real_data: Path) -> None:
     assert len(data_set) == 3
     assert count_boxes(data_set) == {"person": 7, "car": 3, "motorbike": 3, "bicycle": 2}
     assert count_boxes(VOC("rtts_mini", "test", classes=["motorcycle"])) == {"motorcycle": 3}
+
+
+def test_exdark(real_data: Path) -> None:
+    data_set = ExDark("exdark_mini", "test")
+    assert len(data_set) == 5
+    assert +count_boxes(data_set) == {"Bus": 3, "People": 3, "Motorbike": 2, "Car": 1}
 
 
 def test_coco128(real_data: Path) -> None:

@@ -159,16 +159,17 @@ EXPANDING = '<!DOCTYPE x [<!ENTITY e "car">]><annotation><object><name>&e;</name
         ("", "not a readable VOC annotation"),
         (EXPANDING, "not a readable VOC annotation"),
         ("<annotation><object><bndbox/></object></annotation>", "no <name>"),
-        ("<annotation><object><name>car</name></object></annotation>", "box of a car needs four numbers"),
-        (annotation(("car", (1, 2, "x", 4), "")), "box of a car needs four numbers"),
+        ("<annotation><object><name>car</name></object></annotation>", "a car: <bndbox>: a box needs numbers"),
+        (annotation(("car", (1, 2, "x", 4), "")), "a car: <bndbox>: a box needs numbers"),
         (annotation(("car", (9, 2, 3, 4), "")), "impossible"),
-        (annotation(("car", (1, 2, "nan", 4), "")), "impossible"),
+        (annotation(("car", (1, 2, "nan", 4), "")), "a car: <bndbox>: a box with numbers that are beyond any image"),
+        (annotation(("car", (1, 2, "1e9", 4), "")), "beyond any image"),
     ],
 )
 def test_a_malformed_annotation_is_named(root: Path, text: str, message: str) -> None:
     (root / "Annotations" / "a.xml").write_text(text)
     data_set = VOC(root, "test", classes=["car"])
-    with pytest.raises(DataError, match=rf"a\.xml: .*{message}"):
+    with pytest.raises(DataError, match=rf"a\.xml(, line 1)?: .*{message}"):
         data_set.truth(0)
 
 
@@ -197,3 +198,10 @@ def test_a_set_without_annotations_takes_any_class(root: Path) -> None:
 def test_two_names_of_one_class_are_an_error(root: Path) -> None:
     with pytest.raises(ConfigError, match="same class"):
         VOC(root, "test", classes=["motorbike", "motorcycle"])
+
+
+def test_an_error_names_the_line(root: Path) -> None:
+    good, bad = (OBJECT.format(1, 2, right, 4, name="car", more="") for right in (3, "x"))
+    (root / "Annotations" / "a.xml").write_text(f"<annotation>\n{good}\n{bad}\n</annotation>\n")
+    with pytest.raises(DataError, match=r"a\.xml, line 4: a car"):
+        VOC(root, "test", classes=["car"]).truth(0)

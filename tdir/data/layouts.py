@@ -1,0 +1,48 @@
+"""Which reader a folder is for."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from tdir.data.sample import DetectionSet, find_root
+from tdir.registry import DATASETS
+
+PLAIN = "folder"
+"""The reader of a folder that is in no layout."""
+
+
+def layout_of(root: str) -> dict[str, Any]:
+    """The reader for a folder, and the split to score on where there are splits.
+
+    Args:
+        root: see ``find_root``.
+
+    Returns:
+        ``{"type": name, "split": name}``, or ``{"type": "folder"}`` for images without a truth.
+
+    Raises:
+        DataError: if there is no such folder.
+    """
+    folder = find_root(root)
+    for name in DATASETS.names():
+        reader = DATASETS.get(name)
+        if isinstance(reader, type) and issubclass(reader, DetectionSet):
+            told = reader.recognises(folder)
+            if told is not None:
+                return {"type": name, **told}
+    return {"type": PLAIN}
+
+
+def with_labels() -> list[str]:
+    """The readers of files with a truth, by name."""
+    return [name for name in DATASETS.names() if name != PLAIN and _takes_root(name)]
+
+
+def without_files() -> list[str]:
+    """The data sets that a program draws, by name."""
+    return [name for name in DATASETS.names() if not _takes_root(name)]
+
+
+def _takes_root(name: str) -> bool:
+    return "root" in inspect.signature(DATASETS.get(name)).parameters

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tdir.data.layouts import layout_of, with_labels, without_files
+from tdir.errors import DataError
+
+
+def test_readers_are_told_apart() -> None:
+    assert {"voc", "yolo", "coco", "exdark"} <= set(with_labels())
+    assert not {"folder", "streets"} & set(with_labels())
+    assert without_files() == ["streets"]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["Annotations/a.xml", "ImageSets/Main/train.txt"], {"type": "voc", "split": "train"}),
+        (
+            ["Annotations/a.xml", "ImageSets/Main/train.txt", "ImageSets/Main/test.txt"],
+            {"type": "voc", "split": "test"},
+        ),
+        (["Annotations/a.xml"], {"type": "folder"}),
+        (["images/train/a.png", "labels/train/a.txt", "labels/val2017/b.txt"], {"type": "yolo", "split": "val2017"}),
+        (["annotations/instances_train.json"], {"type": "coco", "split": "train"}),
+        (["annotations/instances_train.json", "annotations/instances_val.json"], {"type": "coco", "split": "val"}),
+        (["imageclasslist.txt"], {"type": "exdark", "split": "test"}),
+        (["a.png"], {"type": "folder"}),
+    ],
+)
+def test_the_layout_is_told_from_the_folder(tmp_path: Path, files: list[str], expected: dict[str, str]) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert layout_of(str(tmp_path)) == expected
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no data set"):
+        layout_of(str(tmp_path / "missing"))
