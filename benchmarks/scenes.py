@@ -20,9 +20,9 @@ import numpy as np
 from tdir.data.backlight import Backlit
 from tdir.data.degradations import Degraded, LowLight
 from tdir.data.depth_haze import DepthHaze
-from tdir.data.images import Depth, Pixels
+from tdir.data.images import Depth, Pixels, write_image
 from tdir.data.streets import SEMANTIC_CLASSES, SPLITS, Streets
-from tdir.report.pictures import draw, save_picture, sheet
+from tdir.report.pictures import draw, sheet
 
 _COLOURS = {  # of Cityscapes, where it has the class
     "road": (128, 64, 128), "pavement": (244, 35, 232), "building": (70, 70, 70), "vegetation": (107, 142, 35),
@@ -95,7 +95,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     scenes = Streets(args.split, args.count, args.seed, tuple(args.size))
     if args.pictures:
-        save_picture(args.pictures, pictures(scenes, args.lines))
+        write_image(args.pictures, pictures(scenes, args.lines))
         print(f"wrote {args.pictures}")
     Streets(args.split, args.count, args.seed + 1, tuple(args.size)).image(0)  # makes the textures
     start = time.process_time()

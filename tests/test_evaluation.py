@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +57,12 @@ class Squares(DetectionSet):
 
 
 class Dim(Degradation):
-    def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
+    def draw(self, rng: np.random.Generator) -> dict[str, Any]:
+        return {}
+
+    def apply(
+        self, image: Pixels, drawn: Mapping[str, Any], rng: np.random.Generator, depth: Depth | None = None
+    ) -> Pixels:
         return image // 4
 
     def settings(self) -> dict[str, object]:

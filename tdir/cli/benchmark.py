@@ -25,6 +25,7 @@ from tdir import bundle as bundles
 from tdir import weights as weight_files
 from tdir.cli.arguments import HEAD, Options, add_compute_arguments, folder, natural, pair_name, positive
 from tdir.data.degradations import Degraded
+from tdir.data.images import write_image
 from tdir.data.layouts import PLAIN, layout_of, with_labels, without_files
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
@@ -33,7 +34,7 @@ from tdir.metrics.protocols import PROTOCOLS, protocol_named
 from tdir.parts import working_restorer
 from tdir.pipeline import Pipeline
 from tdir.registry import DEGRADATIONS
-from tdir.report.pictures import draw, save_picture, sheet, spread
+from tdir.report.pictures import draw, sheet, spread
 from tdir.report.records import describe_data, describe_pipeline, portable_command, write_record
 from tdir.report.tables import summary
 from tdir.restorers.identity import Identity
@@ -108,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     table = summary(record)
     (out / "table.md").write_text(table, encoding="utf-8")
     if args.pictures:
-        save_picture(out / "pictures.jpg", _pictures(pipeline, data_set, args.pictures))
+        write_image(out / "pictures.jpg", _pictures(pipeline, data_set, args.pictures))
     print(table)
     return 0
 

@@ -22,10 +22,10 @@ from tqdm import tqdm
 
 import tdir
 from tdir.cli.arguments import HEAD, add_compute_arguments, folder
-from tdir.data.images import SUFFIXES, Pixels, list_images, read_image
+from tdir.data.images import SUFFIXES, Pixels, list_images, read_image, write_image
 from tdir.errors import ConfigError, DataError
 from tdir.pipeline import Pipeline
-from tdir.report.pictures import draw, save_picture
+from tdir.report.pictures import draw
 from tdir.structures import Detections
 
 PICTURES, ENHANCED = "pictures", "enhanced"
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
                 _write(args.out, source, image, detections, pipeline, lines)
             if args.save_enhanced:
                 for (source, _), seen in zip(batch, pipeline.enhance(images)):
-                    save_picture(args.out / ENHANCED / source.name, seen)
+                    write_image(args.out / ENHANCED / source.name, seen)
             read, objects = read + len(batch), objects + sum(map(len, found))
     unread = len(sources) - read
     log.info("%d objects in %d images, %d unreadable: %s", objects, read, unread, args.out)
@@ -133,7 +133,7 @@ def _batches(sources: Sequence[Source], size: int) -> Iterator[list[tuple[Source
 
 def _write(out: Path, source: Source, image: Pixels, found: Detections, pipeline: Pipeline, lines: TextIO) -> None:
     classes = pipeline.head.classes
-    save_picture(out / PICTURES / source.name, draw(image, found, classes))
+    write_image(out / PICTURES / source.name, draw(image, found, classes))
     height, width = image.shape[:2]
     entry = {"image": source.name.as_posix(), "width": width, "height": height, "detections": _plain(found, classes)}
     lines.write(json.dumps(entry, ensure_ascii=False) + "\n")

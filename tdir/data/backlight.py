@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from tdir.data.degradations import Degradation
@@ -39,21 +42,28 @@ class Backlit(Degradation):
         self.dark, self.bright = SHARE.pair("dark", dark), Range(1).pair("bright", bright)
         self.radius = Range(1e-6).pair("radius", radius)
 
-    def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
-        """The image against a light whose place, reach and strength are drawn."""
-        field = self._field(image.shape[0], image.shape[1], rng)[..., None]
+    def draw(self, rng: np.random.Generator) -> dict[str, float]:
+        """The gains "dark" and "bright", and the light's "radius", its place "x", "y" in shares, how "flat" it is."""
+        drawn = {name: rng.uniform(*getattr(self, name)) for name in ("dark", "bright", "radius")}
+        return {**drawn, "x": rng.uniform(0, 1), "y": rng.uniform(0, 0.5), "flat": rng.uniform(1, 2)}
+
+    def apply(
+        self, image: Pixels, drawn: Mapping[str, Any], rng: np.random.Generator, depth: Depth | None = None
+    ) -> Pixels:
+        """The image against this light."""
+        field = _field(image.shape[0], image.shape[1], drawn)[..., None]
         lit = (np.linspace(0, 1, 256) ** _GAMMA).astype(np.float32)[image] * field
         levels = 255 * np.minimum(lit, 1) ** np.float32(1 / _GAMMA)
         return np.asarray(np.rint(levels), dtype=np.uint8)
 
-    def _field(self, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-        """The gain of every pixel, ``(H, W)`` float32."""
-        dark, bright, radius = (rng.uniform(*limits) for limits in (self.dark, self.bright, self.radius))
-        x, y, flat = rng.uniform(0, 1) * width, rng.uniform(0, 0.5) * height, rng.uniform(1, 2)
-        across = (np.arange(width, dtype=np.float32) + 0.5 - x) / (max(height, width) * radius * flat)
-        down = (np.arange(height, dtype=np.float32)[:, None] + 0.5 - y) / (max(height, width) * radius)
-        return np.asarray(dark + (bright - dark) * np.exp(-(across**2) - down**2), dtype=np.float32)
-
     def settings(self) -> dict[str, object]:
         """What ``DEGRADATIONS.build`` rebuilds this degradation from."""
         return {"type": "backlit", "dark": self.dark, "bright": self.bright, "radius": self.radius}
+
+
+def _field(height: int, width: int, drawn: Mapping[str, Any]) -> np.ndarray:
+    """The gain of every pixel, ``(H, W)`` float32."""
+    dark, bright, reach = drawn["dark"], drawn["bright"], max(height, width) * drawn["radius"]
+    across = (np.arange(width, dtype=np.float32) + 0.5 - drawn["x"] * width) / (reach * drawn["flat"])
+    down = (np.arange(height, dtype=np.float32)[:, None] + 0.5 - drawn["y"] * height) / reach
+    return np.asarray(dark + (bright - dark) * np.exp(-(across**2) - down**2), dtype=np.float32)

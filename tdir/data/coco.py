@@ -56,11 +56,11 @@ class COCO(DetectionSet):
         self._objects = self._by_image(content, [image["id"] for image in images])
 
     @classmethod
-    def recognises(cls, folder: Path) -> dict[str, str] | None:
-        """The settings that read this folder, if it is in COCO's layout."""
-        files = sorted(path.stem.removeprefix("instances_") for path in (folder / "annotations").glob("*.json"))
-        preferred = [split for split in files if split.startswith(("test", "val"))] or files
-        return {"split": preferred[0]} if preferred else None
+    def splits(cls, folder: Path) -> list[str]:
+        """The annotation files; of COCO's own, those of boxes."""
+        found = sorted(path.stem for path in (folder / "annotations").glob("*.json"))
+        boxes = [name.removeprefix("instances_") for name in found if name.startswith("instances_")]
+        return boxes or found
 
     def truth(self, index: int) -> Detections:
         """The boxes of image ``index``."""

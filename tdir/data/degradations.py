@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,18 +21,28 @@ from tdir.structures import Detections
 class Degradation(ABC):
     """Base of every degradation: ``(H, W, 3)`` uint8 RGB -> the same shape, its chance drawn from a generator."""
 
-    @abstractmethod
     def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
         """The degraded image; ``image`` itself is left as it is.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB.
-            rng: what is left to chance is drawn from it.
+            rng: what is left to chance is drawn from it: first what :meth:`draw` gives, then any noise.
             depth: of the image, where its data set knows it; most degradations do without.
 
         Raises:
             DataError: if this degradation needs the depth and does not get it.
         """
+        return self.apply(image, self.draw(rng), rng, depth)
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator) -> dict[str, Any]:
+        """How strong the degradation is this time, by name; numbers and lists of them, for a record."""
+
+    @abstractmethod
+    def apply(
+        self, image: Pixels, drawn: Mapping[str, Any], rng: np.random.Generator, depth: Depth | None = None
+    ) -> Pixels:
+        """The degraded image at a strength that was drawn; noise comes from ``rng``."""
 
     @abstractmethod
     def settings(self) -> dict[str, object]:
@@ -63,11 +74,16 @@ class Haze(Degradation):
         POSITIVE.check("scale", scale)
         self.light, self.low, self.high, self.scale = light, low, high, scale
 
-    def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
-        """The image in haze of a strength that is drawn."""
-        level = int(rng.integers(self.low, self.high, endpoint=True))
+    def draw(self, rng: np.random.Generator) -> dict[str, int]:
+        """The "level" ``i``."""
+        return {"level": int(rng.integers(self.low, self.high, endpoint=True))}
+
+    def apply(
+        self, image: Pixels, drawn: Mapping[str, Any], rng: np.random.Generator, depth: Depth | None = None
+    ) -> Pixels:
+        """The image in haze of this level."""
         height, width = image.shape[:2]
-        transmission = haze_transmission(height, width, self.scale * (0.05 + 0.01 * level))[..., None]
+        transmission = haze_transmission(height, width, self.scale * (0.05 + 0.01 * drawn["level"]))[..., None]
         light = np.float32(255 * self.light)
         hazy = (image - light) * transmission + light
         # t exceeds 1 in the corners of large images. The fraction is cut off, not rounded, as published.
@@ -110,10 +126,16 @@ class LowLight(Degradation):
         NOT_NEGATIVE.check("read", read)
         self.gamma, self.shot, self.read = Range(1).pair("gamma", gamma), shot, read
 
-    def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
-        """The image at a darkness that is drawn, with fresh noise."""
+    def draw(self, rng: np.random.Generator) -> dict[str, float]:
+        """The exponent "gamma"."""
+        return {"gamma": rng.uniform(*self.gamma)}
+
+    def apply(
+        self, image: Pixels, drawn: Mapping[str, Any], rng: np.random.Generator, depth: Depth | None = None
+    ) -> Pixels:
+        """The image at this darkness, with fresh noise."""
         # Signal and noise strength depend on the 256 grey levels only: two tables instead of a power per pixel.
-        signal = np.linspace(0, 1, 256) ** rng.uniform(*self.gamma)
+        signal = np.linspace(0, 1, 256) ** drawn["gamma"]
         deviation = np.sqrt(self.shot * signal + self.read**2)
         noise = rng.standard_normal(image.shape, dtype=np.float32)
         noise *= (255 * deviation).astype(np.float32)[image]
@@ -123,6 +145,11 @@ class LowLight(Degradation):
     def settings(self) -> dict[str, object]:
         """What ``DEGRADATIONS.build`` rebuilds this degradation from."""
         return {"type": "low_light", "gamma": self.gamma, "shot": self.shot, "read": self.read}
+
+
+def rng_for(name: str, seed: int) -> np.random.Generator:
+    """The chance of a degradation, by the name of an image."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode(errors="surrogateescape"))])
 
 
 class Degraded(DetectionSet):
@@ -157,9 +184,14 @@ class Degraded(DetectionSet):
 
     def image(self, index: int) -> Pixels:
         """Image ``index``, degraded."""
-        name = self.names[index].encode(errors="surrogateescape")
-        rng = np.random.default_rng([self.seed, zlib.crc32(name)])
-        return self.degradation(self.data_set.image(index), rng, self.data_set.depth(index))
+        return self.degradation(self.data_set.image(index), self._rng(index), self.data_set.depth(index))
+
+    def drawn(self, index: int) -> dict[str, Any]:
+        """How strong the degradation of image ``index`` is, see ``Degradation.draw``."""
+        return self.degradation.draw(self._rng(index))
+
+    def _rng(self, index: int) -> np.random.Generator:
+        return rng_for(self.names[index], self.seed)
 
     def depth(self, index: int) -> Depth | None:
         """The depth of image ``index``, as in the set that is degraded."""

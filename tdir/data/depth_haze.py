@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -39,8 +41,16 @@ class DepthHaze(Degradation):
         SHARE.check("tint", tint)
         self.beta, self.light, self.tint = POSITIVE.pair("beta", beta), SHARE.pair("light", light), tint
 
-    def __call__(self, image: Pixels, rng: np.random.Generator, depth: Depth | None = None) -> Pixels:
-        """The image in haze of a thickness and colour that are drawn.
+    def draw(self, rng: np.random.Generator) -> dict[str, Any]:
+        """The extinction "beta" per metre, and the air light "light" of the three channels."""
+        beta = math.exp(rng.uniform(math.log(self.beta[0]), math.log(self.beta[1])))
+        light = np.clip(rng.uniform(*self.light) + rng.uniform(-self.tint, self.tint, 3), 0, 1)
+        return {"beta": beta, "light": light.tolist()}
+
+    def apply(
+        self, image: Pixels, drawn: Mapping[str, Any], rng: np.random.Generator, depth: Depth | None = None
+    ) -> Pixels:
+        """The image in haze of this thickness and colour.
 
         Raises:
             DataError: without a depth, or if it has another size than the image.
@@ -52,10 +62,8 @@ class DepthHaze(Degradation):
             )
         if depth.shape != image.shape[:2]:
             raise DataError(f"a depth map of {depth.shape} does not fit an image of {image.shape[:2]}")
-        beta = math.exp(rng.uniform(math.log(self.beta[0]), math.log(self.beta[1])))
-        light = np.clip(rng.uniform(*self.light) + rng.uniform(-self.tint, self.tint, 3), 0, 1)
-        transmission = np.exp(np.float32(-beta) * depth)[..., None]
-        air = (255 * light).astype(np.float32)
+        transmission = np.exp(np.float32(-drawn["beta"]) * depth)[..., None]
+        air = (255 * np.array(drawn["light"])).astype(np.float32)
         hazy = (image - air) * transmission + air
         return np.asarray(np.rint(hazy, out=hazy), dtype=np.uint8)
 

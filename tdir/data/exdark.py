@@ -66,9 +66,12 @@ class ExDark(DetectionSet):
         self._positions = label_positions(self.classes)
 
     @classmethod
-    def recognises(cls, folder: Path) -> dict[str, str] | None:
-        """The settings that read this folder, if it is in ExDark's layout."""
-        return {"split": "test"} if (folder / _LIST).is_file() else None
+    def splits(cls, folder: Path) -> list[str]:
+        """Those that the list has images of."""
+        if not (folder / _LIST).is_file():
+            return []
+        numbers = {one.split for one in _read_list(folder / _LIST)}
+        return sorted(name for name, number in SPLITS.items() if number in numbers)
 
     def truth(self, index: int) -> Detections:
         """The boxes of image ``index``."""

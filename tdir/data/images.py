@@ -54,6 +54,22 @@ def read_image(path: str | Path) -> Pixels:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
+def write_image(path: Path, image: Pixels) -> None:
+    """Write ``(H, W, 3)`` uint8 RGB in the format that the suffix names; the folder is made.
+
+    Raises:
+        DataError: if the format is unknown.
+    """
+    try:
+        _, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    except cv2.error as error:
+        raise DataError(
+            f"{path}: pictures cannot be written as {path.suffix or 'nothing'!r}: use .jpg or .png"
+        ) from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data.tobytes())
+
+
 def image_size(path: str | Path) -> tuple[int, int]:
     """``(height, width)`` of an image file as ``read_image`` returns it, from the header alone.
 

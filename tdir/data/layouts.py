@@ -10,6 +10,7 @@ from tdir.registry import DATASETS
 
 PLAIN = "folder"
 """The reader of a folder that is in no layout."""
+_PREFERRED = ("test", "val", "trainval")
 
 
 def layout_of(root: str) -> dict[str, Any]:
@@ -28,10 +29,15 @@ def layout_of(root: str) -> dict[str, Any]:
     for name in DATASETS.names():
         reader = DATASETS.get(name)
         if isinstance(reader, type) and issubclass(reader, DetectionSet):
-            told = reader.recognises(folder)
-            if told is not None:
-                return {"type": name, **told}
+            splits = reader.splits(folder)
+            if splits:
+                return {"type": name, "split": min(splits, key=_rank)}
     return {"type": PLAIN}
+
+
+def _rank(split: str) -> tuple[int, str]:
+    """What one would rather score on comes first."""
+    return next((k for k, start in enumerate(_PREFERRED) if split.startswith(start)), len(_PREFERRED)), split
 
 
 def with_labels() -> list[str]:

@@ -60,9 +60,9 @@ class DetectionSet(ABC):
     root: Path | None = None
 
     @classmethod
-    def recognises(cls, folder: Path) -> dict[str, str] | None:
-        """The settings that read a folder besides its path, if it is in this reader's layout: the split to score on."""
-        return None
+    def splits(cls, folder: Path) -> list[str]:
+        """The splits of a folder that is in this reader's layout, sorted; none if it is in another."""
+        return []
 
     @abstractmethod
     def truth(self, index: int) -> Detections | None:

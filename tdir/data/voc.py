@@ -18,6 +18,7 @@ from tdir.errors import DataError
 from tdir.registry import DATASETS, closest
 from tdir.structures import Detections
 
+_USUAL = ("test", "train", "trainval", "val")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _OBJECT, _NEWLINE = re.compile(rb"<object[\s>]"), b"\n"
 
@@ -53,18 +54,19 @@ class VOC(DetectionSet):
         self._positions = label_positions(self.classes)
 
     @classmethod
-    def recognises(cls, folder: Path) -> dict[str, str] | None:
-        """The settings that read this folder, if it is in Pascal VOC's layout."""
-        splits = sorted(path.stem for path in (folder / "ImageSets" / "Main").glob("*.txt"))
-        preferred = [split for split in ("test", "val", "trainval") if split in splits] or splits
-        return {"split": preferred[0]} if preferred and (folder / "Annotations").is_dir() else None
+    def splits(cls, folder: Path) -> list[str]:
+        """The lists of a folder with annotations; beside the usual ones, those of single classes are left out."""
+        if not (folder / "Annotations").is_dir():
+            return []
+        found = sorted(path.stem for path in (folder / "ImageSets" / "Main").glob("*.txt"))
+        return [split for split in found if split in _USUAL] or found
 
     def truth(self, index: int) -> Detections | None:
         """The boxes of image ``index``, with VOC's difficult marks; ``None`` in a set without ``Annotations``."""
         if not self._labelled:
             return None
         boxes, labels, difficult = [], [], []
-        path = self._annotations / f"{self.names[index]}.xml"
+        path = self.annotation(index)
         for number, (name, element) in enumerate(_objects(path)):
             if (label := self._positions.get(canonical(name))) is not None:
                 boxes.append(_box(element, name, path, number))
@@ -75,6 +77,10 @@ class VOC(DetectionSet):
             torch.tensor(labels, dtype=torch.long),
             difficult=torch.tensor(difficult, dtype=torch.bool),
         )
+
+    def annotation(self, index: int) -> Path:
+        """The annotation file of image ``index``."""
+        return self._annotations / f"{self.names[index]}.xml"
 
     def _known(self, classes: Sequence[str]) -> list[str]:
         """The classes asked for, if the set knows them or may well lack them."""

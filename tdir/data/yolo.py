@@ -67,11 +67,9 @@ class YOLO(DetectionSet):
         self._label = {number: positions.get(canonical(name), -1) for number, name in numbered.items()}
 
     @classmethod
-    def recognises(cls, folder: Path) -> dict[str, str] | None:
-        """The settings that read this folder, if it is in the YOLO layout."""
-        splits = sorted(path.name for path in (folder / "labels").glob("*") if path.is_dir())
-        preferred = [split for split in splits if split.startswith(("test", "val"))] or splits
-        return {"split": preferred[0]} if preferred else None
+    def splits(cls, folder: Path) -> list[str]:
+        """The folders of labels."""
+        return sorted(path.name for path in (folder / "labels").glob("*") if path.is_dir())
 
     def truth(self, index: int) -> Detections | None:
         """The boxes of image ``index``; ``None`` in a split without a folder of labels."""

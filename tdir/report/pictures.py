@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TypeAlias
 
 import cv2
@@ -15,7 +14,6 @@ from torch import Tensor
 from torchvision.utils import draw_bounding_boxes
 
 from tdir.data.images import Pixels
-from tdir.errors import DataError
 from tdir.structures import Detections
 
 # Okabe and Ito's colours, which the colour-blind tell apart too, without black.
@@ -112,22 +110,6 @@ def legend(entries: Mapping[str, Colour | None], width: int) -> Pixels:
         pen.text((x, 3), text, fill=_BLACK, font=font)
         x += round(pen.textlength(text, font=font)) + 32
     return np.asarray(canvas, dtype=np.uint8)
-
-
-def save_picture(path: Path, image: Pixels) -> None:
-    """Write ``(H, W, 3)`` uint8 RGB in the format that the suffix names; the folder is made.
-
-    Raises:
-        DataError: if the format is unknown.
-    """
-    try:
-        _, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    except cv2.error as error:
-        raise DataError(
-            f"{path}: pictures cannot be written as {path.suffix or 'nothing'!r}: use .jpg or .png"
-        ) from error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data.tobytes())
 
 
 def to_width(image: Pixels, width: int = WIDTH) -> Pixels:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from tdir import __version__
+from tdir.data import manifest
 from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet
 from tdir.evaluation import COCO, differences, recovered
@@ -108,11 +109,13 @@ def describe_data(data_set: DetectionSet, unreadable: Sequence[str] = ()) -> dic
         unreadable: the names of those that could not be.
 
     Returns:
-        The base name of the set's folder, its classes, how many images, those left out, and the degradation made.
+        The base name of the set's folder, the sha256 of its manifest where it has one, its classes, how many images,
+        those left out, and the degradation made.
     """
     degraded = data_set if isinstance(data_set, Degraded) else None
     return {
         "name": None if data_set.root is None else data_set.root.resolve().name,
+        "manifest": None if data_set.root is None else (manifest.read(data_set.root) or {}).get("sha256"),
         "classes": list(data_set.classes),
         "images": len(data_set),
         "unreadable": list(unreadable),

@@ -16,12 +16,12 @@ import torch
 from tqdm import tqdm
 
 from tdir import parts
+from tdir.data.images import write_image
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError
 from tdir.heads.base import Head
 from tdir.heads.yolo import require_ultralytics
 from tdir.ranges import COUNT, POSITIVE
-from tdir.report.pictures import save_picture
 from tdir.structures import Detections
 
 _RANGES = {"epochs": COUNT, "batch_size": COUNT, "depth": POSITIVE, "width": POSITIVE}
@@ -111,7 +111,7 @@ def write_yolo(root: Path, sets: Mapping[str, DetectionSet]) -> Path:
             folder.mkdir(parents=True)
         for i in tqdm(range(len(data_set)), desc=f"writing {split}", unit="image", disable=None):
             sample = data_set[i]
-            save_picture(images / f"{i:06d}.png", sample.image)
+            write_image(images / f"{i:06d}.png", sample.image)
             lines = yolo_lines(sample.objects(), sample.image.shape[0], sample.image.shape[1])
             (labels / f"{i:06d}.txt").write_text("".join(f"{line}\n" for line in lines))
     names = next(iter(sets.values())).classes

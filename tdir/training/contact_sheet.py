@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tdir.data.images import Pixels
+from tdir.data.images import Pixels, write_image
 from tdir.heads.base import Head
-from tdir.report.pictures import WIDTH, Colour, annotated, legend, save_picture, sheet, spread, to_width
+from tdir.report.pictures import WIDTH, Colour, annotated, legend, sheet, spread, to_width
 from tdir.selftraining.labels import predictions_on_clean, predictions_on_degraded
 from tdir.structures import Detections
 from tdir.training.config import TeacherSettings
@@ -42,7 +42,7 @@ def contact_sheet(taught: Taught, head: Head, settings: TeacherSettings, path: P
         image = taught.clean.pixels(i)[0]
         clean += [image, drawn(image, high[i], head.classes, 1.0, risky)]
     parts = [_pairs(degraded, "degraded", "restored, with labels"), _pairs(clean, "clean", "clean, with labels")]
-    save_picture(path, np.concatenate([*parts, _explained(risky, settings.epsilon, parts[0].shape[1])]))
+    write_image(path, np.concatenate([*parts, _explained(risky, settings.epsilon, parts[0].shape[1])]))
 
 
 def drawn(image: Pixels, found: Detections, classes: Sequence[str], epsilon: float, risky: bool = True) -> Pixels:

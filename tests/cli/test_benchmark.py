@@ -32,7 +32,7 @@ def test_a_bundle_on_made_haze_has_all_rows(
     haze = {"type": "haze", "light": 0.75, "low": 0, "high": 9, "scale": 1.5}
     assert record["data"] == {
         "layout": "voc", "split": "test", "name": "shapes", "classes": ["car", "person"], "images": 3,
-        "unreadable": [], "degradation": haze, "degradation_seed": 4,
+        "manifest": None, "unreadable": [], "degradation": haze, "degradation_seed": 4,
     }  # fmt: skip
     assert record["weights"]["bundle"] == {"name": "tiny.tdir", "sha256": weight_files.sha256(bundle)}
     assert record["weights"]["head"] == {"name": "detector.pt", "sha256": weight_files.sha256(detector)}

@@ -20,6 +20,7 @@ from tdir.data.images import (
     resize_longest,
     to_tensor,
     to_uint8,
+    write_image,
 )
 from tdir.errors import ConfigError, DataError, ShapeError
 
@@ -237,3 +238,16 @@ def test_list_images_names_an_empty_folder(tmp_path: Path) -> None:
 def test_list_images_names_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere: no such folder"):
         list_images(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".PNG"])
+def test_pictures_are_written_as_they_are(suffix: str, tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    write_image(tmp_path / f"deep/a{suffix}", image)
+    assert (read_image(tmp_path / f"deep/a{suffix}") == image).all()
+
+
+def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot be written as '\.xyz': use \.jpg or \.png"):
+        write_image(tmp_path / "a.xyz", np.zeros((4, 4, 3), dtype=np.uint8))
+    assert not list(tmp_path.iterdir())

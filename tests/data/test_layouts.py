@@ -26,7 +26,6 @@ def test_readers_are_told_apart() -> None:
         (["images/train/a.png", "labels/train/a.txt", "labels/val2017/b.txt"], {"type": "yolo", "split": "val2017"}),
         (["annotations/instances_train.json"], {"type": "coco", "split": "train"}),
         (["annotations/instances_train.json", "annotations/instances_val.json"], {"type": "coco", "split": "val"}),
-        (["imageclasslist.txt"], {"type": "exdark", "split": "test"}),
         (["a.png"], {"type": "folder"}),
     ],
 )

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-from tdir.data.images import read_image
-from tdir.errors import DataError
-from tdir.report.pictures import COLOURS, annotated, draw, legend, save_picture, sheet
+from tdir.report.pictures import COLOURS, annotated, draw, legend, sheet
 from tdir.structures import Detections
 
 
@@ -90,16 +86,3 @@ def test_a_sheet_holds_every_picture_in_its_place() -> None:
     assert tuple(page[30, 50]) == tuple(page[75, 5]) == (0, 255, 0)
     assert tuple(page[60, 5]) == (255, 255, 255), "below the smaller picture"
     assert page[:28].min() == 0, "the titles"
-
-
-@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".PNG"])
-def test_pictures_are_written_as_they_are(suffix: str, tmp_path: Path) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
-    save_picture(tmp_path / f"deep/a{suffix}", image)
-    assert (read_image(tmp_path / f"deep/a{suffix}") == image).all()
-
-
-def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"cannot be written as '\.xyz': use \.jpg or \.png"):
-        save_picture(tmp_path / "a.xyz", black(4, 4))
-    assert not list(tmp_path.iterdir())

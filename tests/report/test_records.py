@@ -136,7 +136,7 @@ def test_a_data_set_is_described(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / f"fog/{name}.png").write_bytes(b"")
     images = Folder(tmp_path / "fog")
-    plain = {"name": "fog", "classes": [], "images": 2, "unreadable": []}
+    plain = {"name": "fog", "manifest": None, "classes": [], "images": 2, "unreadable": []}
     assert describe_data(images) == {**plain, "degradation": None, "degradation_seed": None}
     hazy = describe_data(Degraded(images, Haze(light=0.75), seed=7).subset([1]), ["a.png"])
     assert hazy["name"] == "fog"
