@@ -247,16 +247,30 @@ def build_data(settings: Mapping[str, Any], degrade: bool = True) -> DetectionSe
 
     Args:
         settings: ``{"type": layout, "root": folder, ...}``; without a type, the layout is told from the folder. A type
-            that has no files, such as "streets", needs no root.
+            that has no files, such as "streets", needs no root. "leave_out" lists names of images to do without.
         degrade: whether to make the degradation that the settings name.
+
+    Raises:
+        ConfigError: if a setting is wrong, or an image to leave out is not in the set.
+        DataError: if the set cannot be opened.
     """
     settings = dict(settings)
     degradation, seed = settings.pop("degradation", None), settings.pop("degradation_seed", 0)
+    leave_out = settings.pop("leave_out", ())
     if "type" not in settings:
         if "root" not in settings:
             raise ConfigError(f"a data set needs a 'root', its folder, or a 'type' that has none, got {settings}")
         settings = {**layout_of(settings["root"]), **settings}
-    data_set: DetectionSet = DATASETS.build(settings)
+    data_set = _without(DATASETS.build(settings), leave_out)
     if degradation is None or not degrade:
         return data_set
     return Degraded(data_set, DEGRADATIONS.build(degradation), seed)
+
+
+def _without(data_set: DetectionSet, names: Sequence[str]) -> DetectionSet:
+    if not names:
+        return data_set
+    for name in names:
+        if name not in data_set.names:
+            raise ConfigError(f"leave_out: no image {name!r} in the set: {closest(str(name), data_set.names)}")
+    return data_set.subset([i for i, name in enumerate(data_set.names) if name not in names])

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from tdir.cli import main
-from tdir.data.checking import PUBLISHED, Verdict, check
+from tdir.data.checking import PUBLISHED, Verdict, check, duplicates, look
 from tdir.data.degradations import Haze
 from tdir.data.images import read_image, write_image
 from tdir.data.made import RECIPES, make
+from tdir.data.voc import VOC
 from tdir.errors import DataError
+from tdir.training.config import TrainConfig
 
 XML = (
     "<annotation><object><name>{}</name><bndbox><xmin>{}</xmin><ymin>2</ymin><xmax>{}</xmax><ymax>8</ymax></bndbox>"
@@ -134,3 +136,11 @@ def test_a_folder_without_labels_is_refused(tmp_path, root):
 def test_the_real_sets_are_what_they_should_be(real_data):
     assert check("rtts_mini").faults == []
     assert check("exdark_mini").faults == []
+
+
+@pytest.mark.real
+def test_what_the_adaptation_to_real_fog_leaves_out_is_all_that_both_splits_show(real_data):
+    """DAWN holds photos twice, and its two halves here share eight of them."""
+    config = TrainConfig.from_file(Path(__file__).parents[2] / "configs" / "aodnet_yolov8n_dawn_fog.py")
+    test, train = look("test", VOC("dawn_fog", "test")), look("train", VOC("dawn_fog", "train"))
+    assert {name for _, name in duplicates(test, train)} == set(config.degraded["leave_out"])

@@ -49,3 +49,12 @@ def test_a_layout_with_files_says_that_it_needs_a_root():
 def test_a_setting_that_scenes_do_not_have_is_refused():
     with pytest.raises(ConfigError, match="no setting 'seeds': did you mean 'seed'"):
         build_data({**SCENES, "seeds": 3})
+
+
+def test_images_can_be_left_out():
+    whole = build_data(SCENES)
+    some = build_data({**SCENES, "leave_out": [whole.names[0]]})
+    assert some.names == whole.names[1:]
+    assert (some.image(0) == whole.image(1)).all()
+    with pytest.raises(ConfigError, match=f"no image '{whole.names[0]}x' in the set: did you mean '{whole.names[0]}'"):
+        build_data({**SCENES, "leave_out": [f"{whole.names[0]}x"]})
