@@ -100,18 +100,27 @@ class CocoMAP(DetectionMetric):
         return ClassMatches(
             scores=np.concatenate([np.zeros(0), *(e["dtScores"] for e in found)]),
             images=np.repeat([e["image_id"] for e in found], [len(e["dtScores"]) for e in found]).astype(np.int64),
-            matched=np.concatenate([np.zeros((thresholds, 0)), *(e["dtMatches"] for e in found)], axis=1) > 0,
-            ignored=np.concatenate([np.zeros((thresholds, 0)), *(e["dtIgnore"] for e in found)], axis=1) > 0,
+            matched=np.concatenate([np.zeros((thresholds, 0), bool), *(e["dtMatches"] for e in found)], axis=1),
+            ignored=np.concatenate([np.zeros((thresholds, 0), bool), *(e["dtIgnore"] for e in found)], axis=1),
             truths=truths,
         )
 
 
 class _Evaluation(COCOeval):
-    """COCOeval that leaves difficult truths out of the count.
+    """COCOeval that leaves difficult truths out of the count, and keeps of each image what it needs later.
 
     The original overwrites ``ignore`` with ``iscrowd``, which would also turn their IoU into an intersection over the
     detection's area and let a part of the object pass for it.
     """
+
+    def evaluateImg(self, *args: Any) -> dict[str, Any] | None:  # noqa: N802
+        """How the detections of an image, a class and a range of areas matched."""
+        found = super().evaluateImg(*args)
+        if found is None:
+            return None
+        kept = {name: found[name] for name in ("image_id", "dtScores", "gtIgnore")}
+        # A match is the id of a truth, as a float: eight times what is asked of it.
+        return {**kept, "dtMatches": found["dtMatches"] > 0, "dtIgnore": found["dtIgnore"] > 0}
 
     def _prepare(self) -> None:
         super()._prepare()
