@@ -41,7 +41,7 @@ quickstart: $(STAMP)
 	@$(BIN)/python tools/train_vat.py configs/aodnet_yolo_streets.py --work-dir $(QUICK) --cfg-options val=None $(QUICK_TRAIN)
 	@$(BIN)/python tools/benchmark.py --pipeline $(QUICK)/streets_haze.tdir --data streets --degradation depth_haze \
 		--limit $(QUICK_IMAGES) --samples 200 --pictures 6 --out $(QUICK)
-	@echo "before and after: $(QUICK)/pictures.jpg"
+	@echo "before and after: $(QUICK)/pictures.jpg; all of it as a page: $(QUICK)/page.html"
 
 # One thread for each of pytest's workers.
 test test-all: export OMP_NUM_THREADS ?= 1

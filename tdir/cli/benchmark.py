@@ -1,7 +1,8 @@
 """Score clean, degraded, restored and translated images of a labelled set, by average precision.
 
 The clean rows need clean images: give --degradation, and tdir makes the degraded ones of them. Without it the
-images are taken as degraded already. A JSON record and a Markdown table are written to --out.
+images are taken as degraded already. To --out go a JSON record, a Markdown table, and a page for the browser, with
+curves and with the most improved and the most harmed images before and after.
 
 examples:
   tdir benchmark --pipeline fog.tdir --data dawn_fog --split test
@@ -15,6 +16,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from tdir.metrics.protocols import PROTOCOLS, protocol_named
 from tdir.parts import working_restorer
 from tdir.pipeline import Pipeline
 from tdir.registry import DEGRADATIONS
+from tdir.report.page import Example, changed, write_page
 from tdir.report.pictures import draw, sheet, spread
 from tdir.report.records import describe_data, describe_pipeline, portable_command, write_record
 from tdir.report.tables import summary
@@ -80,11 +83,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=folder, metavar="DIR", help="default: work_dirs/benchmark_<pipeline>_<data>")
     parser.add_argument("--pictures", type=natural, default=0, metavar="N", help="images on a sheet with boxes")
+    parser.add_argument(
+        "--examples",
+        type=natural,
+        default=6,
+        metavar="N",
+        help="of the most improved and the most harmed images, on the page (default: 6)",
+    )
     add_compute_arguments(parser, f"the bundle's own, {DEFAULT_SIZE} without a bundle")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score, write ``record.json``, ``table.md`` and ``pictures.jpg``, print the table."""
+    """Score, write ``record.json``, ``table.md``, ``page.html`` and ``pictures.jpg``, print the table."""
     protocol = protocol_named(args.protocol, args.plus_one)
     pipeline = _pipeline(args).to(args.device)
     whole, reader = _data(args)
@@ -108,6 +118,8 @@ def run(args: argparse.Namespace) -> int:
     )
     table = summary(record)
     (out / "table.md").write_text(table, encoding="utf-8")
+    improved, harmed = (_examples(pipeline, data_set, rows, found) for found in changed(rows, args.examples))
+    write_page(out / "page.html", record, rows, improved, harmed)
     if args.pictures:
         write_image(out / "pictures.jpg", _pictures(pipeline, data_set, args.pictures))
     print(table)
@@ -173,6 +185,18 @@ def _pictures(pipeline: Pipeline, data_set: DetectionSet, count: int) -> np.ndar
     chosen = spread(len(data_set), count)
     lines = [[_seen(system, images.image(i)) for images, system in columns.values()] for i in chosen]
     return sheet(lines, list(columns))
+
+
+def _examples(
+    pipeline: Pipeline, data_set: DetectionSet, rows: Mapping[str, object], found: list[tuple[int, float]]
+) -> list[Example]:
+    """Images with what the head finds in them as they are, and after the last thing that is done to them."""
+    raw = Pipeline(Identity(), None, pipeline.head, pipeline.size)
+    last = pipeline if "vat" in rows else Pipeline(pipeline.restorer, None, pipeline.head, pipeline.size)
+    return [
+        Example(data_set.names[i], change, *(_seen(system, data_set.image(i)) for system in (raw, last)))
+        for i, change in found
+    ]
 
 
 def _seen(pipeline: Pipeline, image: np.ndarray) -> np.ndarray:

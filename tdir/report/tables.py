@@ -70,14 +70,20 @@ def difference_table(differences: Mapping[str, Any], metrics: Mapping[str, str] 
 def summary(record: Mapping[str, Any]) -> str:
     """Everything a record from ``write_record`` says of its rows."""
     rows, metrics = record["rows"], headings(record.get("protocol", {}))
-    parts = [_heading(record), markdown_table(rows, record["intervals"], metrics), class_table(rows, metrics=metrics)]
+    parts = [title(record), markdown_table(rows, record["intervals"], metrics), class_table(rows, metrics=metrics)]
     if record["differences"]:
         parts.append(difference_table(record["differences"], metrics))
-    if record["recovered"]:
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in record["recovered"].items())
-        parts.append(f"Recovered of the gap from degraded to clean, in {metrics['map']}: {shares}.")
-    parts += [*_absent(rows), *unread(record.get("data", {}))]
+    parts += [*recovered_sentence(record), *_absent(rows), *unread(record.get("data", {}))]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def recovered_sentence(record: Mapping[str, Any]) -> list[str]:
+    """The share of the gap from degraded to clean that restorer and VaT win back, in a sentence, where it is known."""
+    if not record["recovered"]:
+        return []
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in record["recovered"].items())
+    metric = headings(record.get("protocol", {}))["map"]
+    return [f"Recovered of the gap from degraded to clean, in {metric}: {shares}."]
 
 
 def unread(data: Mapping[str, Any]) -> list[str]:
@@ -91,7 +97,8 @@ def _absent(rows: Rows) -> list[str]:
     return [f"Left out of every mean, as there is no object to find: {', '.join(names)}."] if names else []
 
 
-def _heading(record: Mapping[str, Any]) -> str:
+def title(record: Mapping[str, Any]) -> str:
+    """What was scored and how, in a sentence."""
     data, protocol = record.get("data", {}), record.get("protocol", {})
     images = next(iter(record["rows"].values()))["images"]
     where = f"{data.get('name', 'unnamed set')}{' ' + data['split'] if data.get('split') else ''}"

@@ -40,6 +40,8 @@ def test_a_bundle_on_made_haze_has_all_rows(
     assert record["command"].startswith("tdir benchmark --pipeline tiny.tdir --data shapes --degradation haze")
     assert str(tmp_path) not in json.dumps(record)
 
+    page = (tmp_path / "out/page.html").read_text(encoding="utf-8")
+    assert all(f"<td>{row}</td>" in page for row in record["rows"])
     printed = capsys.readouterr().out
     assert (tmp_path / "out/table.md").read_text() in printed
     assert all(f"\n| {row} " in printed for row in record["rows"])

@@ -1,0 +1,144 @@
+"""A benchmark as one HTML page that needs nothing else: tables, curves, and images before and after."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from tdir.data.images import Pixels
+from tdir.metrics.outcomes import CONFIDENCE, RECALLS, mean_curve, outcomes
+from tdir.metrics.scores import DetectionScores
+from tdir.report.pictures import COLOURS, to_width
+from tdir.report.tables import headings, recovered_sentence, title, unread
+
+_WIDTH = 640  # of a picture, pixels
+_QUALITY = 82
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image before and after.
+
+    Args:
+        name: of the image.
+        change: of its F1, between -1 and 1.
+        before: with the boxes that the row to compare with finds in it, ``(H, W, 3)`` uint8 RGB.
+        after: the same of the row of interest, in the image as the head sees it then.
+    """
+
+    name: str
+    change: float
+    before: Pixels
+    after: Pixels
+
+
+def compared(rows: Mapping[str, object]) -> tuple[str, str]:
+    """The row to compare with and the row of interest: the degraded images, and the last thing done to them."""
+    return "degraded", "vat" if "vat" in rows else "restorer"
+
+
+def changed(rows: Mapping[str, DetectionScores], count: int) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
+    """The images that gain and lose most from degraded to the row of interest.
+
+    Args:
+        rows: the scores.
+        count: of each at most.
+
+    Returns:
+        The most improved and the most harmed, as (image, change of F1), the greatest change first.
+    """
+    before, after = (outcomes(rows[name]).f1() for name in compared(rows))
+    change = np.nan_to_num(after, nan=1.0) - np.nan_to_num(before, nan=1.0)
+    order = np.argsort(-change, kind="stable").tolist()
+    best = [(i, float(change[i])) for i in order[:count] if change[i] > 0]
+    worst = [(i, float(change[i])) for i in order[::-1][:count] if change[i] < 0]
+    return best, worst
+
+
+def write_page(
+    path: Path,
+    record: Mapping[str, Any],
+    rows: Mapping[str, DetectionScores],
+    improved: Sequence[Example] = (),
+    harmed: Sequence[Example] = (),
+) -> None:
+    """Write the page of a record.
+
+    Args:
+        path: of the page; its folder is made.
+        record: from ``write_record``.
+        rows: the scores that the record was made of.
+        improved: images to show.
+        harmed: images to show.
+    """
+    metrics = headings(record.get("protocol", {}))
+    page = _template().render(
+        record=record,
+        title=title(record),
+        metrics=metrics,
+        notes=[*recovered_sentence(record), *unread(record.get("data", {}))],
+        curves=_curves(rows),
+        failures=_failures(rows),
+        confidence=CONFIDENCE,
+        before_row=compared(rows)[0],
+        after_row=compared(rows)[1],
+        groups=[("Most improved", improved), ("Most harmed", harmed)],
+        picture=_data_url,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+
+
+def _template() -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(
+        "page.html.j2"
+    )
+
+
+def _curves(rows: Mapping[str, DetectionScores]) -> str:
+    """Precision over recall at IoU 0.5, mean over the classes, as SVG."""
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for (name, scores), colour in zip(rows.items(), COLOURS, strict=False):
+        style = "--" if name.startswith("clean") else "-"
+        axes.plot(RECALLS, mean_curve(scores), style, color=[level / 255 for level in colour], label=name)
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    drawn = io.StringIO()
+    # Without a date, and with names that do not depend on chance: the same record makes the same page.
+    with matplotlib.rc_context({"svg.hashsalt": "tdir"}):
+        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    text = drawn.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _failures(rows: Mapping[str, DetectionScores]) -> list[dict[str, Any]]:
+    """For every class, what was found, missed and false in the two rows that are compared."""
+    first, second = compared(rows)
+    before, after = outcomes(rows[first]), outcomes(rows[second])
+    return [
+        {
+            "name": name,
+            "before": [int(part[k].sum()) for part in (before.found, before.missed, before.false)],
+            "after": [int(part[k].sum()) for part in (after.found, after.missed, after.false)],
+        }
+        for k, name in enumerate(rows[first].per_class)
+    ]
+
+
+def _data_url(image: Pixels) -> str:
+    small = to_width(image, min(_WIDTH, image.shape[1]))
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
