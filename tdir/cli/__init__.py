@@ -1,4 +1,4 @@
-"""The command line: ``tdir train | train-restorer | train-head | prepare | check | benchmark | infer | list``.
+"""The command line: ``tdir COMMAND``, see :data:`COMMANDS`.
 
 Every command is a module beside this one with ``add_arguments(parser)`` and ``run(args) -> int``; its docstring is the
 help text. Only the module of the command that is called gets imported, so that ``tdir --help`` answers at once.
@@ -23,6 +23,7 @@ COMMANDS = {
     "prepare": ("prepare", "make VOCh or VOCd of Pascal VOC: in haze and in the dark"),
     "check": ("check", "look a data set over before anything is measured on it"),
     "benchmark": ("benchmark", "score clean, degraded, restored and translated images of a labelled set"),
+    "compare": ("compare", "put the records of several benchmarks side by side"),
     "infer": ("infer", "detect objects in pictures and folders"),
     "list": ("names", "print the names that can be built and the bundles that come with tdir"),
 }

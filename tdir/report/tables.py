@@ -36,7 +36,7 @@ def markdown_table(rows: Rows, intervals: Mapping[str, Any] | None = None, metri
             if key in values:
                 values[key] += f" ({_number(bounds['low'])} to {_number(bounds['high'])})"
         lines.append([name, *values.values()])
-    return _table(["row", *metrics.values()], lines)
+    return table(["row", *metrics.values()], lines)
 
 
 def class_table(rows: Rows, metric: str = "map", metrics: Mapping[str, str] = METRICS) -> str:
@@ -53,7 +53,7 @@ def class_table(rows: Rows, metric: str = "map", metrics: Mapping[str, str] = ME
         [name, str(first[name]["truths"]), *(_number(scores["per_class"][name][metric]) for scores in plain.values())]
         for name in first
     ]
-    return _table([metrics[metric], "objects", *plain], lines)
+    return table([metrics[metric], "objects", *plain], lines)
 
 
 def difference_table(differences: Mapping[str, Any], metrics: Mapping[str, str] = METRICS) -> str:
@@ -64,7 +64,7 @@ def difference_table(differences: Mapping[str, Any], metrics: Mapping[str, str] 
             found = by_metric[metric]
             bounds = f"{_signed(found['low'])} to {_signed(found['high'])}"
             lines.append([name, metrics[metric], _signed(found["difference"]), bounds, f"{found['p']:.3f}"])
-    return _table(["difference", "metric", "value", "95 % interval", "p"], lines)
+    return table(["difference", "metric", "value", "95 % interval", "p"], lines)
 
 
 def summary(record: Mapping[str, Any]) -> str:
@@ -125,7 +125,7 @@ def _signed(value: float) -> str:
     return f"{value:+.3f}"
 
 
-def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """Padded, so that it can be read in a terminal; the first column is text, the others are numbers."""
     widths = [max(len(line[k]) for line in [header, *lines]) for k in range(len(header))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
