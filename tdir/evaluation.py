@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import torch
 from tqdm import tqdm
 
+from tdir import distributed
 from tdir.data.classes import match_classes, unmatched_classes
 from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet, Sample, check_skipped
@@ -52,12 +55,29 @@ def readable(data_set: DetectionSet, limit: int | None = None) -> tuple[Detectio
     return data_set.subset(kept), [data_set.names[i] for i in skipped]
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """How rows are scored.
+
+    Args:
+        protocol: what counts as found.
+        batch_size: images at a time.
+        shared: each process of the group predicts on its share of the images, and all of them get the scores.
+    """
+
+    protocol: Protocol = COCO
+    batch_size: int = 8
+    shared: bool = False
+
+    def batches(self, count: int) -> list[range]:
+        """The images of this process, batch by batch."""
+        first, step = (distributed.rank(), distributed.world_size()) if self.shared else (0, 1)
+        own = range(first, count, step)
+        return [own[start : start + self.batch_size] for start in range(0, len(own), self.batch_size)]
+
+
 def evaluate(
-    pipeline: Pipeline,
-    data_set: DetectionSet,
-    name: str = "evaluate",
-    batch_size: int = 8,
-    protocol: Protocol = COCO,
+    pipeline: Pipeline, data_set: DetectionSet, name: str = "evaluate", scoring: Scoring = Scoring()
 ) -> DetectionScores:
     """mAP of a pipeline on the classes that a data set labels.
 
@@ -66,8 +86,7 @@ def evaluate(
         data_set: labelled images, each of them readable. A class that the head does not know scores 0, one without
             an object to find is left out of the mean.
         name: of the progress bar.
-        batch_size: images at a time.
-        protocol: how detections are scored.
+        scoring: protocol, batches and processes.
 
     Raises:
         DataError: if the set has no truth.
@@ -75,16 +94,20 @@ def evaluate(
     """
     classes = data_set.classes
     to_set = {head: own for own, head in match_classes(classes, pipeline.head.classes).items()}
+    protocol, count = scoring.protocol, len(data_set)
     metric = protocol.metric(classes)
-    count = len(data_set)
-    for start in tqdm(range(0, count, batch_size), desc=name, unit="batch", disable=None, leave=False):
-        samples = [data_set[i] for i in range(start, min(start + batch_size, count))]
-        images = [sample.image for sample in samples]
-        found = pipeline.predict(
-            images, score=protocol.score, iou=protocol.iou, max_det=protocol.max_det, batch_size=batch_size
-        )
-        relabelled = [_relabelled(one.to("cpu"), to_set, len(pipeline.head.classes)) for one in found]
-        metric.update(list(map(protocol.predictions, relabelled)), [_truth(sample, protocol) for sample in samples])
+    # An error of one process is one of all: the others would wait for it.
+    with distributed.together() if scoring.shared else nullcontext():
+        for batch in tqdm(scoring.batches(count), desc=name, unit="batch", disable=None, leave=False):
+            samples = [data_set[i] for i in batch]
+            images = [sample.image for sample in samples]
+            found = pipeline.predict(
+                images, score=protocol.score, iou=protocol.iou, max_det=protocol.max_det, batch_size=scoring.batch_size
+            )
+            relabelled = [_relabelled(one.to("cpu"), to_set, len(pipeline.head.classes)) for one in found]
+            metric.update(list(map(protocol.predictions, relabelled)), [_truth(sample, protocol) for sample in samples])
+    if scoring.shared:
+        metric.gather(count)
     return metric.compute()
 
 
@@ -103,9 +126,7 @@ def _relabelled(found: Detections, to_set: Mapping[int, int], classes: int) -> D
     return Detections(found.boxes, labels, found.scores)[labels >= 0]
 
 
-def base_rows(
-    pipeline: Pipeline, data_set: DetectionSet, batch_size: int = 8, protocol: Protocol = COCO
-) -> dict[str, DetectionScores]:
+def base_rows(pipeline: Pipeline, data_set: DetectionSet, scoring: Scoring = Scoring()) -> dict[str, DetectionScores]:
     """The rows that no training changes, and what the restorer alone does to clean images.
 
     The clean rows exist where tdir made the degradation itself.
@@ -114,10 +135,10 @@ def base_rows(
     raw, restored = Pipeline(Identity(), None, head, size), Pipeline(restorer, None, head, size)
     rows = {}
     if isinstance(data_set, Degraded):
-        rows["clean"] = evaluate(raw, data_set.data_set, "clean", batch_size, protocol)
-        rows["clean + restorer"] = evaluate(restored, data_set.data_set, "clean + restorer", batch_size, protocol)
-    rows["degraded"] = evaluate(raw, data_set, "degraded", batch_size, protocol)
-    rows["restorer"] = evaluate(restored, data_set, "restorer", batch_size, protocol)
+        rows["clean"] = evaluate(raw, data_set.data_set, "clean", scoring)
+        rows["clean + restorer"] = evaluate(restored, data_set.data_set, "clean + restorer", scoring)
+    rows["degraded"] = evaluate(raw, data_set, "degraded", scoring)
+    rows["restorer"] = evaluate(restored, data_set, "restorer", scoring)
     _warn_of_classes(rows["degraded"], head.classes)
     return rows
 
@@ -131,13 +152,11 @@ def _warn_of_classes(scores: DetectionScores, known: Sequence[str]) -> None:
         log.warning("no object of these classes to find, they are left out of the mean: %s", ", ".join(absent))
 
 
-def vat_rows(
-    pipeline: Pipeline, data_set: DetectionSet, batch_size: int = 8, protocol: Protocol = COCO
-) -> dict[str, DetectionScores]:
+def vat_rows(pipeline: Pipeline, data_set: DetectionSet, scoring: Scoring = Scoring()) -> dict[str, DetectionScores]:
     """The pipeline on the degraded images and, where they exist, the whole pipeline on the clean ones."""
-    rows = {"vat": evaluate(pipeline, data_set, "vat", batch_size, protocol)}
+    rows = {"vat": evaluate(pipeline, data_set, "vat", scoring)}
     if isinstance(data_set, Degraded):
-        rows["clean + vat"] = evaluate(pipeline, data_set.data_set, "clean + vat", batch_size, protocol)
+        rows["clean + vat"] = evaluate(pipeline, data_set.data_set, "clean + vat", scoring)
     return rows
 
 

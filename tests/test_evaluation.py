@@ -15,7 +15,7 @@ from tdir.data.degradations import Degradation, Degraded
 from tdir.data.images import Depth, Pixels
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
-from tdir.evaluation import base_rows, differences, evaluate, readable, recovered, vat_rows
+from tdir.evaluation import Scoring, base_rows, differences, evaluate, readable, recovered, vat_rows
 from tdir.heads.base import Head
 from tdir.metrics.bootstrap import Bootstrap
 from tdir.pipeline import Pipeline
@@ -124,14 +124,14 @@ def pipeline() -> Pipeline:
 
 
 def test_a_class_that_the_head_does_not_know_scores_0(caplog: pytest.LogCaptureFixture) -> None:
-    rows = base_rows(Pipeline(Identity(), None, WhiteCars()), Squares(label="gnu"), batch_size=4)
+    rows = base_rows(Pipeline(Identity(), None, WhiteCars()), Squares(label="gnu"), Scoring(batch_size=4))
     assert caplog.text.count("does not know the class 'gnu' of the data set: it scores 0") == 1
     assert "left out of the mean: car" in caplog.text
     assert rows["degraded"].map == rows["degraded"].per_class["gnu"]["map"] == 0
 
 
 def test_a_class_without_an_object_is_left_out_of_the_mean(caplog: pytest.LogCaptureFixture) -> None:
-    rows = base_rows(Pipeline(Identity(), None, WhiteCars()), Squares(), batch_size=4)
+    rows = base_rows(Pipeline(Identity(), None, WhiteCars()), Squares(), Scoring(batch_size=4))
     assert caplog.text.count("left out of the mean: gnu") == 1
     assert "scores 0" not in caplog.text
     scores = rows["degraded"]
@@ -182,7 +182,7 @@ def test_a_limit_reads_only_the_first_images(pipeline: Pipeline) -> None:
     some, unreadable = readable(data_set, limit=3)
     assert data_set.read == 3
     assert unreadable == []
-    assert evaluate(pipeline, some, batch_size=2).images == 3
+    assert evaluate(pipeline, some, scoring=Scoring(batch_size=2)).images == 3
     assert len(readable(data_set, limit=99)[0]) == COUNT
 
 

@@ -9,6 +9,7 @@ examples:
   tdir benchmark --pipeline fog.tdir --data voc5 --degradation haze --degradation-options light=0.75 scale=1.5
   tdir benchmark --pipeline streets_haze.tdir --data streets --degradation depth_haze --limit 200 --pictures 6
   tdir benchmark --restorer aodnet:dehazer.pth --head yolov8n.pt --data coco128 --classes person car --size 640
+  torchrun --nproc_per_node 4 tools/benchmark.py --pipeline fog.tdir --data RTTS --launcher pytorch
   tdir benchmark --pipeline dark.tdir --head yolov8s.pt --data exdark_voc --limit 100 --pictures 6
   tdir benchmark --pipeline fog.tdir --head yolov8n.pt --data VOCdevkit/VOC2007 --degradation haze --protocol voc07
 """
@@ -21,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import tdir
 from tdir import bundle as bundles
+from tdir import distributed
 from tdir import weights as weight_files
 from tdir.cli.arguments import HEAD, Options, add_compute_arguments, folder, natural, pair_name, positive
 from tdir.data.degradations import Degraded
@@ -31,8 +34,8 @@ from tdir.data.images import write_image
 from tdir.data.layouts import PLAIN, layout_of, with_labels, without_files
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
-from tdir.evaluation import base_rows, readable, vat_rows
-from tdir.metrics.protocols import PROTOCOLS, protocol_named
+from tdir.evaluation import Scoring, base_rows, readable, vat_rows
+from tdir.metrics.protocols import PROTOCOLS, Protocol, protocol_named
 from tdir.parts import working_restorer
 from tdir.pipeline import Pipeline
 from tdir.registry import DEGRADATIONS
@@ -90,18 +93,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of the most improved and the most harmed images, on the page (default: 6)",
     )
+    parser.add_argument("--launcher", choices=distributed.LAUNCHERS, default="none", help="pytorch: under torchrun")
     add_compute_arguments(parser, f"the bundle's own, {DEFAULT_SIZE} without a bundle")
 
 
 def run(args: argparse.Namespace) -> int:
     """Score, write ``record.json``, ``table.md``, ``page.html`` and ``pictures.jpg``, print the table."""
     protocol = protocol_named(args.protocol, args.plus_one)
-    pipeline = _pipeline(args).to(args.device)
+    device = distributed.start(args.launcher, str(args.device))
+    try:
+        _score(args, protocol, device)
+        return 0
+    finally:
+        distributed.stop()
+
+
+def _score(args: argparse.Namespace, protocol: Protocol, device: torch.device) -> None:
+    pipeline = _pipeline(args).to(device)
     whole, reader = _data(args)
     data_set, unreadable = readable(whole, args.limit)
-    rows = base_rows(pipeline, data_set, args.batch_size, protocol)
+    scoring = Scoring(protocol, args.batch_size, shared=args.launcher != "none")
+    rows = base_rows(pipeline, data_set, scoring)
     if pipeline.translator is not None:
-        rows |= vat_rows(pipeline, data_set, args.batch_size, protocol)
+        rows |= vat_rows(pipeline, data_set, scoring)
+    if not distributed.is_first():
+        return
     out = args.out or Path("work_dirs") / _name(args)
     about = describe_pipeline(pipeline, protocol)
     if args.pipeline:
@@ -123,7 +139,6 @@ def run(args: argparse.Namespace) -> int:
     if args.pictures:
         write_image(out / "pictures.jpg", _pictures(pipeline, data_set, args.pictures))
     print(table)
-    return 0
 
 
 def _pipeline(args: argparse.Namespace) -> Pipeline:

@@ -18,11 +18,10 @@ from typing import Any
 
 import torch
 
-from tdir import parts
+from tdir import distributed, parts
 from tdir.cli.arguments import HEAD, Options, device, folder, natural, pair_name
 from tdir.data.classes import match_classes
 from tdir.errors import ConfigError, DataError
-from tdir.training import distributed
 from tdir.training.config import TrainConfig, build_data
 from tdir.training.preview import preview
 from tdir.training.run import train

@@ -5,10 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
+from torch import distributed as dist
 
+from tdir import distributed
 from tdir.errors import ConfigError, DataError, ShapeError
 from tdir.metrics.scores import ClassMatches, DetectionScores
 from tdir.structures import Detections
@@ -73,6 +76,18 @@ class DetectionMetric(ABC):
         true = [self._true(one, i) for i, one in enumerate(truths, first)]
         self._predictions += predicted
         self._truths += true
+
+    def gather(self, count: int) -> None:
+        """Take in what the other processes of the group were fed, so that each computes the same as one alone.
+
+        Args:
+            count: of all images; process r of W was fed image r, r + W, r + 2 W ...
+        """
+        parts: list[Any] = [None] * distributed.world_size()
+        dist.all_gather_object(parts, (self._predictions, self._truths))
+        self._predictions, self._truths = (
+            [parts[i % len(parts)][k][i // len(parts)] for i in range(count)] for k in (0, 1)
+        )
 
     @abstractmethod
     def compute(self) -> DetectionScores:

@@ -19,8 +19,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from tdir import distributed
 from tdir.errors import ConfigError, TrainingError
-from tdir.training import distributed
 from tdir.training.batches import Batch, Batches
 from tdir.training.checkpoint import LAST, load_checkpoint, save_checkpoint
 from tdir.training.objective import Losses, VaTObjective

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from tdir import parts
+from tdir import distributed, parts
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
 from tdir.heads.base import Head
@@ -20,7 +20,6 @@ from tdir.selftraining.labels import PseudoLabel, fit_risk, label_clean, label_d
 from tdir.selftraining.nuq import NUQ
 from tdir.selftraining.store import TeacherStore
 from tdir.selftraining.teacher import Teacher
-from tdir.training import distributed
 from tdir.training.batches import Batches, BatchPlan
 from tdir.training.checkpoint import LAST, load_checkpoint
 from tdir.training.config import TrainConfig, build_data

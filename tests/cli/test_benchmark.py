@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -10,6 +14,8 @@ import torch
 import tdir
 from tdir import weights as weight_files
 from tdir.cli import main
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -146,3 +152,27 @@ def test_real_fog(data_root: Path, weights_root: Path, tmp_path: Path, capsys: p
     assert str(data_root) not in said
     assert str(weights_root) not in said
     assert "--restorer aodnet:dehazer.pth" in said
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_two_processes_score_as_one(bundle: Path, voc: Path, tmp_path: Path, broken: bool) -> None:
+    """Each predicts on its share; what stops one of them stops both, by the same line."""
+    argv = ["--pipeline", str(bundle), "--data", str(voc), "--samples", "5", "--examples", "0", "--batch-size", "1"]
+    if broken:
+        (voc / "Annotations/3.xml").write_text("<annotation>")
+        argv += ["--classes", "car", "person"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [*launch, str(REPOSITORY / "tools/benchmark.py"), *argv, "--launcher", "pytorch", "--device", "cpu"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "two")],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=tmp_path, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert (done.returncode != 0) is broken, done.stderr
+    if broken:
+        assert len(re.findall(r"error: .*3\.xml: not a readable VOC annotation", done.stderr)) == 2
+        return
+    assert done.stdout.count("4 images, longest side 64") == 1  # one of the processes speaks
+    assert main(["benchmark", *argv, "--out", str(tmp_path / "one")]) == 0
+    one, two = (json.loads((tmp_path / name / "record.json").read_text()) for name in ("one", "two"))
+    assert one["rows"] == two["rows"]
+    assert one["differences"] == two["differences"]

@@ -52,7 +52,7 @@ def test_the_command_reads_files(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (tmp_path / name).mkdir()
         (tmp_path / name / "record.json").write_text(json.dumps(record(0.5)))
     assert main(["compare", *(str(tmp_path / name / "record.json") for name in "ab")]) == 0
-    assert "| b   | vat      |" in capsys.readouterr().out
+    assert "| b   |      vat |" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

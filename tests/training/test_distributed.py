@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from tdir import parts
+from tdir import distributed, parts
 from tdir.errors import ConfigError
-from tdir.training import distributed
 from tdir.training.batches import Batch, Batches
 from tdir.training.checkpoint import LAST, load_checkpoint
 from tests.training.scenes import settings, trainer, write_everything

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import torch
 
+from tdir import distributed
 from tdir.errors import DataError
 from tdir.frozen import state_hash
-from tdir.training import distributed, run
+from tdir.training import run
 from tdir.training.batches import Batch, Batches
 from tests.training.scenes import config
 
