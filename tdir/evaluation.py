@@ -30,7 +30,7 @@ def readable(data_set: DetectionSet, limit: int | None = None) -> tuple[Detectio
     """The images of a set that can be read, found out once, so that all rows are scored on the same ones.
 
     Args:
-        data_set: any set; of a degraded one, the images before the degradation are read.
+        data_set: any set; where its clean images are at hand, these are read too.
         limit: only the first images.
 
     Returns:
@@ -39,12 +39,15 @@ def readable(data_set: DetectionSet, limit: int | None = None) -> tuple[Detectio
     Raises:
         DataError: if the latter are more than 1 %.
     """
-    source = data_set.data_set if isinstance(data_set, Degraded) else data_set
+    # What tdir degrades itself is read once, before the degradation.
+    read = [data_set.data_set] if isinstance(data_set, Degraded) else [data_set, data_set.clean]
+    sources = [source for source in read if source is not None]
     count = min(len(data_set), limit or len(data_set))
     skipped: dict[int, str] = {}
     for i in tqdm(range(count), desc="reading", unit="image", disable=None, leave=False):
         try:
-            source.image(i)
+            for source in sources:
+                source.image(i)
         except DataError as error:
             log.warning("skipped: %s", error)
             skipped[i] = str(error)
@@ -129,14 +132,14 @@ def _relabelled(found: Detections, to_set: Mapping[int, int], classes: int) -> D
 def base_rows(pipeline: Pipeline, data_set: DetectionSet, scoring: Scoring = Scoring()) -> dict[str, DetectionScores]:
     """The rows that no training changes, and what the restorer alone does to clean images.
 
-    The clean rows exist where tdir made the degradation itself.
+    The clean rows exist where the clean images are at hand.
     """
     restorer, head, size = pipeline.restorer, pipeline.head, pipeline.size
     raw, restored = Pipeline(Identity(), None, head, size), Pipeline(restorer, None, head, size)
     rows = {}
-    if isinstance(data_set, Degraded):
-        rows["clean"] = evaluate(raw, data_set.data_set, "clean", scoring)
-        rows["clean + restorer"] = evaluate(restored, data_set.data_set, "clean + restorer", scoring)
+    if data_set.clean is not None:
+        rows["clean"] = evaluate(raw, data_set.clean, "clean", scoring)
+        rows["clean + restorer"] = evaluate(restored, data_set.clean, "clean + restorer", scoring)
     rows["degraded"] = evaluate(raw, data_set, "degraded", scoring)
     rows["restorer"] = evaluate(restored, data_set, "restorer", scoring)
     _warn_of_classes(rows["degraded"], head.classes)
@@ -155,8 +158,8 @@ def _warn_of_classes(scores: DetectionScores, known: Sequence[str]) -> None:
 def vat_rows(pipeline: Pipeline, data_set: DetectionSet, scoring: Scoring = Scoring()) -> dict[str, DetectionScores]:
     """The pipeline on the degraded images and, where they exist, the whole pipeline on the clean ones."""
     rows = {"vat": evaluate(pipeline, data_set, "vat", scoring)}
-    if isinstance(data_set, Degraded):
-        rows["clean + vat"] = evaluate(pipeline, data_set.data_set, "clean + vat", scoring)
+    if data_set.clean is not None:
+        rows["clean + vat"] = evaluate(pipeline, data_set.clean, "clean + vat", scoring)
     return rows
 
 

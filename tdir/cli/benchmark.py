@@ -5,6 +5,8 @@ images are taken as degraded already. To --out go a JSON record, a Markdown tabl
 curves and with the most improved and the most harmed images before and after.
 
 examples:
+  tdir benchmark rtts --data-root downloads --pipeline fog.tdir --head yolov8n.pt
+  tdir benchmark voch --data-root downloads --restorer aodnet:dehazer.pth --head yolov8n.pt --protocol voc12
   tdir benchmark --pipeline fog.tdir --data dawn_fog --split test
   tdir benchmark --pipeline fog.tdir --data voc5 --degradation haze --degradation-options light=0.75 scale=1.5
   tdir benchmark --pipeline streets_haze.tdir --data streets --degradation depth_haze --limit 200 --pictures 6
@@ -29,22 +31,22 @@ from tdir import bundle as bundles
 from tdir import distributed
 from tdir import weights as weight_files
 from tdir.cli.arguments import HEAD, Options, add_compute_arguments, folder, natural, pair_name, positive
-from tdir.data.degradations import Degraded
 from tdir.data.images import write_image
 from tdir.data.layouts import PLAIN, layout_of, with_labels, without_files
+from tdir.data.published import PUBLISHED, located
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
 from tdir.evaluation import Scoring, base_rows, readable, vat_rows
 from tdir.metrics.protocols import PROTOCOLS, Protocol, protocol_named
 from tdir.parts import working_restorer
 from tdir.pipeline import Pipeline
-from tdir.registry import DEGRADATIONS
+from tdir.registry import DEGRADATIONS, closest
 from tdir.report.page import Example, changed, write_page
 from tdir.report.pictures import draw, sheet, spread
 from tdir.report.records import describe_data, describe_pipeline, portable_command, write_record
 from tdir.report.tables import summary
 from tdir.restorers.identity import Identity
-from tdir.training.config import build_data
+from tdir.training.config import TrainConfig, build_data
 
 DEFAULT_SIZE = 640  # what ultralytics' detectors are trained and validated at
 ROWS = ("clean", "degraded", "restorer", "vat", "clean + restorer", "clean + vat")
@@ -62,8 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     system.add_argument("--head", metavar="[NAME:]WEIGHTS", help=f"{HEAD}; default with a bundle: its own")
     data = parser.add_argument_group("what it is scored on")
     data.add_argument(
-        "--data", required=True, metavar="ROOT", help="a Pascal VOC, YOLO, COCO or ExDark folder, or 'streets'"
+        "benchmark",
+        nargs="?",
+        metavar="SET|CONFIG",
+        help=f"{', '.join(PUBLISHED)}: a published test set; or a training's config, for its 'val'",
     )
+    data.add_argument("--data-root", metavar="DIR", help="where the published set lies; default: as TDIR_DATA says")
+    data.add_argument("--data", metavar="ROOT", help="or a Pascal VOC, YOLO, COCO or ExDark folder, or 'streets'")
+    data.add_argument("--originals", metavar="ROOT", help="the photos that a made set was made of, for its clean rows")
     data.add_argument("--split", metavar="NAME", help="default: test, or what comes nearest")
     data.add_argument("--layout", choices=with_labels(), help="default: told from the folder")
     data.add_argument("--classes", nargs="+", metavar="NAME", help="the classes to score; default: all of the set")
@@ -158,7 +166,7 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
 
 def _data(args: argparse.Namespace) -> tuple[DetectionSet, dict[str, Any]]:
     """The data set, and how it was read."""
-    reader = _reader(args)
+    reader = _named(args) if args.benchmark else _reader(args)
     settings = {**reader, **({"classes": args.classes} if args.classes else {})}
     if args.degradation is not None:
         degradation = {**(args.degradation_options or {}), "type": args.degradation}
@@ -168,7 +176,24 @@ def _data(args: argparse.Namespace) -> tuple[DetectionSet, dict[str, Any]]:
     return build_data(settings), reader
 
 
+def _named(args: argparse.Namespace) -> dict[str, Any]:
+    """How a published set, or the "val" of a config, is read."""
+    given = [f"--{name}" for name in ("data", "layout", "split", "originals") if getattr(args, name) is not None]
+    if given:
+        raise ConfigError(f"{args.benchmark} says what to score on, but {', '.join(given)} given too: leave out one")
+    if args.benchmark in PUBLISHED:
+        return located(args.benchmark, args.data_root)
+    if not args.benchmark.endswith(".py"):
+        raise ConfigError(f"no benchmark {args.benchmark!r}: {closest(args.benchmark, PUBLISHED)} Or give a config.py")
+    val = TrainConfig.from_file(args.benchmark).val
+    if val is None:
+        raise ConfigError(f"{args.benchmark} has no 'val', the labelled set to score on")
+    return {**layout_of(val["root"]), **val} if "root" in val else dict(val)
+
+
 def _reader(args: argparse.Namespace) -> dict[str, Any]:
+    if args.data is None:
+        raise ConfigError(f"say what to score on: --data ROOT, one of {', '.join(PUBLISHED)}, or a config")
     if args.data in without_files():
         return {"type": args.data, "split": args.split or "test"}
     told = layout_of(args.data)
@@ -179,12 +204,13 @@ def _reader(args: argparse.Namespace) -> dict[str, Any]:
             "and labels with a folder for each split (YOLO), annotations with a JSON file for each (COCO), or ExDark's"
         )
     split = args.split or (told["split"] if layout == told["type"] else "test")
-    return {"type": layout, "split": split, "root": args.data}
+    originals = {} if args.originals is None else {"originals": args.originals}
+    return {"type": layout, "split": split, "root": args.data, **originals}
 
 
 def _name(args: argparse.Namespace) -> str:
     system = Path(args.pipeline).stem if args.pipeline else pair_name(args.restorer, args.head)
-    data = Path(args.data).resolve().name
+    data = Path(args.benchmark).stem if args.benchmark else Path(args.data).resolve().name
     return "_".join(filter(None, ["benchmark", system, data, args.degradation]))
 
 
@@ -193,8 +219,8 @@ def _pictures(pipeline: Pipeline, data_set: DetectionSet, count: int) -> np.ndar
     restorer, head, size = pipeline.restorer, pipeline.head, pipeline.size
     raw, restored = Pipeline(Identity(), None, head, size), Pipeline(restorer, None, head, size)
     columns = {"degraded": (data_set, raw), "restorer": (data_set, restored)}
-    if isinstance(data_set, Degraded):
-        columns = {"clean": (data_set.data_set, raw), **columns}
+    if data_set.clean is not None:
+        columns = {"clean": (data_set.clean, raw), **columns}
     if pipeline.translator is not None:
         columns["vat"] = (data_set, pipeline)
     chosen = spread(len(data_set), count)

@@ -169,6 +169,7 @@ class Degraded(DetectionSet):
     def __init__(self, data_set: DetectionSet, degradation: Degradation, seed: int = 0):
         NATURAL.check("the seed of a degradation", seed)
         self.data_set, self.degradation, self.seed = data_set, degradation, seed
+        self.clean = data_set
         self.classes: list[str] = data_set.classes
         self.paths: list[Path] = data_set.paths
         self.names: list[str] = data_set.names

@@ -52,12 +52,14 @@ class DetectionSet(ABC):
         paths: the image files; in a set that has none, names in their place.
         names: one per image, unique, the same on every machine.
         root: the folder of the set, where it has one.
+        clean: the same images and truths before a degradation, where they are at hand.
     """
 
     classes: list[str]
     paths: list[Path]
     names: list[str]
     root: Path | None = None
+    clean: DetectionSet | None = None
 
     @classmethod
     def splits(cls, folder: Path) -> list[str]:
@@ -138,6 +140,7 @@ class Subset(DetectionSet):
         self.paths = [data_set.paths[index] for index in indices]
         self.names = [data_set.names[index] for index in indices]
         self.root = data_set.root
+        self.clean = None if data_set.clean is None else data_set.clean.subset(indices)
 
     def truth(self, index: int) -> Detections | None:
         """The boxes of image ``index``, as in the whole set."""
@@ -170,6 +173,11 @@ def check_skipped(skipped: Sequence[str], count: int) -> None:
         raise DataError(f"{len(skipped)} of {count} images cannot be read, more than 1 %: {'; '.join(skipped[:5])}")
 
 
+def data_folders() -> list[Path]:
+    """The folders that ``TDIR_DATA`` names."""
+    return [Path(folder) for folder in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if folder]
+
+
 def find_root(root: str | Path) -> Path:
     """Where a data set lies: the path as given, or below a folder of the environment variable ``TDIR_DATA``.
 
@@ -180,8 +188,7 @@ def find_root(root: str | Path) -> Path:
         DataError: if it is nowhere; the message lists where it was looked for.
     """
     given = Path(root).expanduser()
-    folders = [Path(folder) for folder in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if folder]
-    candidates = [given, *(folder / given for folder in folders)]
+    candidates = [given, *(folder / given for folder in data_folders())]
     for candidate in candidates:
         if candidate.exists():
             return candidate

@@ -176,3 +176,37 @@ def test_two_processes_score_as_one(bundle: Path, voc: Path, tmp_path: Path, bro
     one, two = (json.loads((tmp_path / name / "record.json").read_text()) for name in ("one", "two"))
     assert one["rows"] == two["rows"]
     assert one["differences"] == two["differences"]
+
+
+def test_a_published_set_is_scored_by_its_name(bundle: Path, voc: Path, tmp_path: Path) -> None:
+    voc.rename(tmp_path / "RTTS")
+    argv = ["rtts", "--data-root", str(tmp_path), "--pipeline", str(bundle), "--samples", "5", "--limit", "2"]
+    assert main(["benchmark", *argv, "--out", str(tmp_path / "out")]) == 0
+    record = json.loads((tmp_path / "out/record.json").read_text())
+    assert record["data"]["name"] == "RTTS"
+    assert record["data"]["classes"] == ["bicycle", "bus", "car", "motorbike", "person"]
+    assert record["command"].startswith("tdir benchmark rtts --data-root")
+
+
+def test_the_labelled_set_of_a_config_is_scored(bundle: Path, voc: Path, tmp_path: Path) -> None:
+    config = tmp_path / "mine.py"
+    val = {"root": str(voc), "classes": ["car"], "degradation": {"type": "haze"}}
+    config.write_text(f"restorer=head=degraded=clean=dict(type='x')\ntranslator=dict(type='vat-light')\nval={val!r}\n")
+    argv = [str(config), "--pipeline", str(bundle), "--samples", "5", "--out", str(tmp_path / "out")]
+    assert main(["benchmark", *argv]) == 0
+    record = json.loads((tmp_path / "out/record.json").read_text())
+    assert "clean + vat" in record["rows"]
+    assert record["data"]["classes"] == ["car"]
+
+
+def test_what_to_score_on_is_said_once(
+    bundle: Path, voc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = ["--pipeline", str(bundle)]
+    assert "say what to score on: --data ROOT, one of rtts" in refused(pipeline, capsys)
+    assert "rtts says what to score on, but --data given too" in refused(
+        ["rtts", "--data", str(voc), *pipeline], capsys
+    )
+    assert "no benchmark 'rtt': did you mean 'rtts'?" in refused(["rtt", *pipeline], capsys)
+    (tmp_path / "bare.py").write_text("restorer=head=degraded=clean=translator=dict(type='x')\n")
+    assert "has no 'val'" in refused([str(tmp_path / "bare.py"), *pipeline], capsys)
