@@ -9,5 +9,5 @@ head = dict(type="yolo", weights="yolov8n.pt")
 degraded = dict(type="voc", root="voc5", split="train", degradation=_dark)
 clean = dict(type="voc", root="voc5", split="train")
 val = dict(type="voc", root="voc5", split="test", classes=["person", "car", "bus", "train", "cat"], degradation=_dark)
-objective = dict(alpha=None)  # as in sci_yolov8n_voc5_dark.py
+objective = dict(alpha=None, cycle=1.0)  # as in sci_yolov8n_voc5_dark.py
 name = "dark"

@@ -12,5 +12,5 @@ degraded = dict(type="voc", root="voc5", split="train", degradation=_dark)
 clean = dict(type="voc", root="voc5", split="train")
 val = dict(type="voc", root="voc5", split="test", classes=_classes, degradation=_dark)
 # As in sci_yolov8n_voc5_dark.py.
-objective = dict(alpha=None)
+objective = dict(alpha=None, cycle=1.0)
 name = "sci_yolov8n_dark_noisy"
