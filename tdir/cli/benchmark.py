@@ -44,11 +44,13 @@ from tdir.registry import DEGRADATIONS, closest
 from tdir.report.page import Example, changed, write_page
 from tdir.report.pictures import draw, sheet, spread
 from tdir.report.records import describe_data, describe_pipeline, portable_command, write_record
+from tdir.report.speed import peak_memory, stage_times
 from tdir.report.tables import summary
 from tdir.restorers.identity import Identity
 from tdir.training.config import TrainConfig, build_data
 
 DEFAULT_SIZE = 640  # what ultralytics' detectors are trained and validated at
+TIMED = 8  # images that the stages are timed on
 ROWS = ("clean", "degraded", "restorer", "vat", "clean + restorer", "clean + vat")
 
 
@@ -137,6 +139,8 @@ def _score(args: argparse.Namespace, protocol: Protocol, device: torch.device) -
         samples=args.samples,
         seed=args.seed,
         command=portable_command(args.command_line),
+        speed=stage_times(pipeline, [data_set.image(i) for i in spread(len(data_set), TIMED)]),
+        memory=peak_memory(),
         data={"layout": reader["type"], "split": reader["split"], **describe_data(data_set, unreadable)},
         **about,
     )

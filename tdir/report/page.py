@@ -19,6 +19,7 @@ from tdir.data.images import Pixels
 from tdir.metrics.outcomes import CONFIDENCE, RECALLS, mean_curve, outcomes
 from tdir.metrics.scores import DetectionScores
 from tdir.report.pictures import COLOURS, to_width
+from tdir.report.speed import speed_sentence
 from tdir.report.tables import headings, recovered_sentence, title, unread
 
 _WIDTH = 640  # of a picture, pixels
@@ -86,7 +87,7 @@ def write_page(
         record=record,
         title=title(record),
         metrics=metrics,
-        notes=[*recovered_sentence(record), *unread(record.get("data", {}))],
+        notes=[*recovered_sentence(record), *unread(record.get("data", {})), *speed_sentence(record)],
         curves=_curves(rows),
         failures=_failures(rows),
         confidence=CONFIDENCE,

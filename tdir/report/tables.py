@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tdir.metrics.scores import DetectionScores, without_objects
+from tdir.report.speed import speed_sentence
 
 Rows = Mapping[str, "DetectionScores | Mapping[str, Any]"]
 """Row name -> scores, or what their ``as_dict`` gave."""
@@ -73,7 +74,7 @@ def summary(record: Mapping[str, Any]) -> str:
     parts = [title(record), markdown_table(rows, record["intervals"], metrics), class_table(rows, metrics=metrics)]
     if record["differences"]:
         parts.append(difference_table(record["differences"], metrics))
-    parts += [*recovered_sentence(record), *_absent(rows), *unread(record.get("data", {}))]
+    parts += [*recovered_sentence(record), *_absent(rows), *unread(record.get("data", {})), *speed_sentence(record)]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
