@@ -247,7 +247,8 @@ def build_data(settings: Mapping[str, Any], degrade: bool = True) -> DetectionSe
 
     Args:
         settings: ``{"type": layout, "root": folder, ...}``; without a type, the layout is told from the folder. A type
-            that has no files, such as "streets", needs no root. "leave_out" lists names of images to do without.
+            that has no files, such as "streets", needs no root. "leave_out" lists names of images to do without,
+            "with_objects" leaves out those without an object of the classes.
         degrade: whether to make the degradation that the settings name.
 
     Raises:
@@ -256,12 +257,14 @@ def build_data(settings: Mapping[str, Any], degrade: bool = True) -> DetectionSe
     """
     settings = dict(settings)
     degradation, seed = settings.pop("degradation", None), settings.pop("degradation_seed", 0)
-    leave_out = settings.pop("leave_out", ())
+    leave_out, with_objects = settings.pop("leave_out", ()), settings.pop("with_objects", False)
     if "type" not in settings:
         if "root" not in settings:
             raise ConfigError(f"a data set needs a 'root', its folder, or a 'type' that has none, got {settings}")
         settings = {**layout_of(settings["root"]), **settings}
     data_set = _without(DATASETS.build(settings), leave_out)
+    if with_objects:
+        data_set = data_set.subset([i for i in range(len(data_set)) if len(data_set.truth(i) or ())])
     if degradation is None or not degrade:
         return data_set
     return Degraded(data_set, DEGRADATIONS.build(degradation), seed)

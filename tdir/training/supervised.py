@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import torch
@@ -10,6 +11,9 @@ from tqdm import tqdm
 
 from tdir.errors import ConfigError, TrainingError
 from tdir.training.optim import PRECISIONS, Average, OptimSettings
+
+log = logging.getLogger("tdir")
+_TOLD_EVERY = 100  # steps, where no progress bar is shown
 
 
 def fit(
@@ -48,6 +52,8 @@ def fit(
         optimizer.step()
         average.update(module, step + 1)
         bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
+        if bar.disable and (step + 1) % _TOLD_EVERY == 0:
+            log.info("step %d of %d: loss %.4f", step + 1, steps, loss.item())
     return average.state
 
 
