@@ -14,14 +14,17 @@ from tdir import bundle as bundles
 from tdir import weights as weight_files
 from tdir.data.degradations import Haze, LowLight
 from tdir.data.images import to_tensor
-from tdir.evaluation import base_rows, vat_rows
+from tdir.data.streets import Streets
+from tdir.evaluation import base_rows, evaluate, vat_rows
 from tdir.report.records import portable
 from tdir.training.config import TrainConfig, build_data
+from tdir.training.detector import DetectorConfig
 from tdir.training.restorer import RestorerConfig
 from tests.training.scenes import picture, write_detector
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["dark", "fog"]
+HEADS = {"retinanet_streets": "retinanet_streets.pth", "yolo_streets": "yolo_streets.pt"}
 RESTORERS = ["aodnet_streets", "sci_dark"]
 
 
@@ -68,6 +71,20 @@ def test_a_restorer_is_what_its_recipe_makes(name: str) -> None:
     assert record["config"] == json.loads(json.dumps(recipe))
     assert record["sha256"] == weight_files.sha256(file)
     assert record["error"]["restored"] < 0.8 * record["error"]["degraded"]
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_detector_is_what_its_recipe_makes_and_knows_the_scenes(name: str) -> None:
+    file = weight_files.find(HEADS[name])
+    record = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    recipe = DetectorConfig.from_file(ROOT / "configs" / "heads" / f"{name}.py")
+    assert record["config"] == json.loads(json.dumps(portable(asdict(recipe))))
+    assert record["sha256"] == weight_files.sha256(file)
+    assert file.stat().st_size < 3.2e6
+    scenes = Streets("test", count=24)
+    head = recipe.by.head(file, scenes.classes)
+    scores = evaluate(tdir.Pipeline(tdir.restorer("identity"), None, head, recipe.size), scenes)
+    assert abs(scores.ap50 - record["scores"]["ap50"]) < 0.12
 
 
 def test_sci_brings_light() -> None:
