@@ -29,6 +29,8 @@ from tdir.training.run import Taught, build_frozen, build_teacher, build_trainer
 
 SCARCE = 0.3
 """Boxes an image on the degraded set below which a training has too little to learn from."""
+MANY = 20
+"""Boxes an image on the clean set above which most are likely to be wrong: street photos hold about eight."""
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 STEPS = 4  # the first one warms up and does not count
 log = logging.getLogger("tdir")
@@ -197,6 +199,11 @@ def advice(config: TrainConfig, figures: Figures) -> list[str]:
     if figures.clean == 0:
         said.append(
             f"no box on the clean images in {config.clean.get('root')}: wrong classes ({classes}), or the wrong folder"
+        )
+    if figures.clean > MANY:
+        said.append(
+            f"{figures.clean:.0f} boxes an image on the clean set are more than photos hold: see in the preview whether "
+            f"they are objects, and raise teacher.score ({teacher.score}) if not; RetinaNets want about 0.5"
         )
     if figures.degraded_kept < SCARCE:
         epsilon = f", raise teacher.epsilon ({teacher.epsilon})" if figures.degraded_dropped else ""

@@ -85,12 +85,22 @@ def test_scarce_labels_are_advised_on(root, tmp_path, caplog):
     assert figures["risk_quantiles"] == {}
 
 
-@pytest.mark.parametrize(("kept", "dropped", "raises"), [(0.2, 1.5, True), (0.2, 0.0, False), (0.3, 1.5, None)])
-def test_a_filter_that_drops_is_advised_on(root, kept, dropped, raises):
-    counted = {"degraded_kept": kept, "degraded_dropped": dropped, "clean": 2.0, "looked_at": (8, 8)}
+def figures_of(kept: float, dropped: float, clean: float) -> Figures:
+    counted = {"degraded_kept": kept, "degraded_dropped": dropped, "clean": clean, "looked_at": (8, 8)}
     nothing = {"degraded_images": 8, "clean_images": 8, "classes": {}, "risk_quantiles": {}, "risk_missing": False}
     times = {"cache_bytes": 1, "teacher_seconds": 1, "step_seconds": 1, "steps": 1, "training_seconds": 1}
-    said = advice(config(root, teacher__epsilon=0.5), Figures(**counted, **nothing, **times, advice=[]))
+    return Figures(**counted, **nothing, **times, advice=[])
+
+
+@pytest.mark.parametrize(("clean", "advised"), [(19.0, False), (37.0, True)])
+def test_more_labels_than_photos_hold_are_advised_on(root, clean, advised):
+    said = advice(config(root, teacher__score=0.25), figures_of(5.0, 0.0, clean))
+    assert any("37 boxes an image" in one and "raise teacher.score (0.25)" in one for one in said) is advised
+
+
+@pytest.mark.parametrize(("kept", "dropped", "raises"), [(0.2, 1.5, True), (0.2, 0.0, False), (0.3, 1.5, None)])
+def test_a_filter_that_drops_is_advised_on(root, kept, dropped, raises):
+    said = advice(config(root, teacher__epsilon=0.5), figures_of(kept, dropped, 2.0))
     assert ["raise teacher.epsilon (0.5)" in sentence for sentence in said] == ([] if raises is None else [raises])
 
 
