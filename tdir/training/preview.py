@@ -202,8 +202,8 @@ def advice(config: TrainConfig, figures: Figures) -> list[str]:
         )
     if figures.clean > MANY:
         said.append(
-            f"{figures.clean:.0f} boxes an image on the clean set are more than photos hold: see in the preview whether "
-            f"they are objects, and raise teacher.score ({teacher.score}) if not; RetinaNets want about 0.5"
+            f"{figures.clean:.0f} boxes an image on the clean set are more than photos hold: see in the preview "
+            f"whether they are objects, and raise teacher.score ({teacher.score}) if not; RetinaNets want about 0.5"
         )
     if figures.degraded_kept < SCARCE:
         epsilon = f", raise teacher.epsilon ({teacher.epsilon})" if figures.degraded_dropped else ""
