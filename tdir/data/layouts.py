@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from tdir.data.sample import DetectionSet, find_root
@@ -46,9 +47,13 @@ def with_labels() -> list[str]:
 
 
 def without_files() -> list[str]:
-    """The data sets that a program draws, by name."""
-    return [name for name in DATASETS.names() if not _takes_root(name)]
+    """The data sets that a program draws, by name: they need no setting at all."""
+    return [name for name in DATASETS.names() if all(p.default is not p.empty for p in _settings(name).values())]
 
 
 def _takes_root(name: str) -> bool:
-    return "root" in inspect.signature(DATASETS.get(name)).parameters
+    return "root" in _settings(name)
+
+
+def _settings(name: str) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(DATASETS.get(name)).parameters
