@@ -99,13 +99,13 @@ class Canvas:
             of it that is on the canvas.
         """
         size = np.array([self.camera.width, self.camera.height])
-        first, last = np.clip(low, 0, size), np.clip(high, 0, size)
+        first, last = (np.minimum(np.maximum(edge, 0), size) for edge in (low, high))
         cut = last - first
         whole = high - low
         share = cut[:, 0] * cut[:, 1] / np.maximum(whole[:, 0] * whole[:, 1], 1e-6)
         # OpenCV paints every pixel that an outline touches.
-        touched = np.clip(np.floor(low) - 1, 0, size), np.clip(np.ceil(high) + 1, 0, size)
-        edges = np.concatenate(touched, axis=1).astype(int).tolist()
+        touched = np.concatenate([np.floor(low) - 1, np.ceil(high) + 1], axis=1)
+        edges = np.minimum(np.maximum(touched, 0), [*size, *size]).astype(int).tolist()
         boxes = [(slice(b, d), slice(a, c)) if a < c and b < d else None for a, b, c, d in edges]
         return boxes, share.tolist()
 
@@ -116,8 +116,8 @@ class Canvas:
 
     def shows(self, thing: Thing) -> NDArray[np.bool_]:
         """Where a thing is seen, within its box."""
-        surfaces = self.pixels[thing.box][..., 3]
-        return (surfaces >= thing.first) & (surfaces <= thing.last)
+        # Below the first, the difference of unsigned numbers is large.
+        return self.pixels[thing.box][..., 3] - np.uint16(thing.first) <= np.uint16(thing.last - thing.first)
 
     def fill(self, outlines: Iterable[NDArray[np.int32]], levels: Iterable[Level]) -> None:
         """Fill polygons, each ``(n, 2)`` as ``fixed`` returns it, in this order."""

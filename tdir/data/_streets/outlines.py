@@ -18,8 +18,10 @@ _FARTHEST = 2.0**30
 
 def fixed(pixels: Floats) -> NDArray[np.int32]:
     """Continuous pixels as OpenCV draws them: fixed point, with pixel centres at whole numbers."""
+    steps = (pixels - 0.5) * (1 << SHIFT)
     # What lies in the camera's own plane is infinitely far off the image; it is not painted, but must fit the type.
-    return np.rint(np.clip((pixels - 0.5) * (1 << SHIFT), -_FARTHEST, _FARTHEST)).astype(np.int32)
+    np.minimum(np.maximum(steps, -_FARTHEST, out=steps), _FARTHEST, out=steps)
+    return np.rint(steps, out=steps).astype(np.int32)
 
 
 def starts_of(groups: Sequence[Sized]) -> NDArray[np.intp]:
@@ -56,7 +58,7 @@ def ahead_of(camera: Camera, polygons: Sequence[Floats], near: float) -> tuple[N
 
 def _cut(polygon: Floats, height: Floats) -> Floats:
     """The part of a convex polygon where ``height``, linear and given at its corners, is positive."""
-    after, higher = np.roll(polygon, -1, axis=0), np.roll(height, -1)
+    after, higher = np.concatenate([polygon[1:], polygon[:1]]), np.concatenate([height[1:], height[:1]])
     crosses = height * higher < 0
     share = np.where(crosses, height / np.where(crosses, height - higher, 1), 0)
     both = np.stack([polygon, polygon + share[:, None] * (after - polygon)], axis=1).reshape(-1, 3)

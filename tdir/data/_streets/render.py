@@ -127,12 +127,11 @@ def _developed(light: NDArray[np.uint16], depth: Floats, weather: Light) -> NDAr
 
 def _look(canvas: Canvas, thing: Thing) -> Seen | None:
     """What is visible of a thing at the end."""
-    mask = canvas.shows(thing)
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
+    mask = canvas.shows(thing).view(np.uint8)
+    left, top, width, height = cv2.boundingRect(mask)
+    if not width:
         return None
-    left, top = thing.box[1].start, thing.box[0].start
-    box = left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1
-    area = int(np.count_nonzero(mask))
-    x0, y0, x1, y1 = (float(edge) / _FINE for edge in box)
+    left, top = left + thing.box[1].start, top + thing.box[0].start
+    area = cv2.countNonZero(mask)
+    x0, y0, x1, y1 = (edge / _FINE for edge in (left, top, left + width, top + height))
     return Seen(thing.label, (x0, y0, x1, y1), area / _FINE**2, area / max(thing.painted, 1), thing.within)

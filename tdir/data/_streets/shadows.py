@@ -43,7 +43,7 @@ def _filled(camera: Camera, outlines: list[Floats], value: int) -> NDArray[np.ui
         return mask
     starts = starts_of(shown)
     pixels, _ = camera.project(np.concatenate(shown))
-    pixels = np.clip(pixels, -_LIMIT, _LIMIT)
+    np.minimum(np.maximum(pixels, -_LIMIT, out=pixels), _LIMIT, out=pixels)
     least, most = np.minimum.reduceat(pixels, starts), np.maximum.reduceat(pixels, starts)
     seen = ((most > 0) & (least < (camera.width, camera.height))).all(1)
     for outline in pieces(fixed(pixels), starts, np.flatnonzero(seen)):

@@ -88,12 +88,12 @@ def far_to_near(extents: Floats, camera: float) -> list[int]:
     middle = (s0 + s1) ** 2 + (t0 + t1) ** 2
     unclear = ~within & ~within.T & (middle[:, None] < middle[None])
     hides = nearer | (beside & ((within & ~within.T) | unclear))  # [i, j]: i may hide j, so j is painted first
-    waiting, order = hides.sum(1), []
-    rank = s0 + 1e6
+    waiting, behind, order = hides.sum(1), np.ascontiguousarray(hides.T).astype(np.intp), []
+    # A circle of parts that hide each other is broken at the farthest.
+    rank, rank_in_circle = s0 + 1e6, s0.copy()
     for _ in range(len(extents)):
-        # A circle of parts that hide each other is broken at the farthest.
-        chosen = int(np.argmax(np.where(waiting == 0, rank, rank - 1e6)))
+        chosen = int(np.where(waiting == 0, rank, rank_in_circle).argmax())
         order.append(chosen)
-        waiting = waiting - hides[:, chosen]
-        rank[chosen] = -1e9
+        waiting -= behind[chosen]
+        rank[chosen] = rank_in_circle[chosen] = -1e9
     return order
