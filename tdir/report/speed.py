@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import importlib
 import statistics
 import sys
 import time
@@ -49,9 +49,12 @@ def stage_times(pipeline: Pipeline, images: Sequence[Pixels], rounds: int = 3) -
 
 
 def peak_memory() -> dict[str, int]:
-    """The most memory that this process has held, MB: "process", and "gpu" where it used one."""
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    found = {"process": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)}
+    """The most memory that this process has held, MB: "process" (not on Windows), "gpu" if it used one."""
+    found = {}
+    if sys.platform != "win32":
+        resource = importlib.import_module("resource")
+        unit = 2**20 if sys.platform == "darwin" else 2**10
+        found["process"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         found["gpu"] = round(torch.cuda.max_memory_allocated() / 2**20)
     return found
@@ -65,7 +68,8 @@ def speed_sentence(record: Mapping[str, Any]) -> list[str]:
     stages = ", ".join(f"{name} {value:.1f}" for name, value in speed["milliseconds"].items())
     total = sum(speed["milliseconds"].values())
     held = ", ".join(f"{amount:,} MB of {name} memory" for name, amount in memory.items())
-    return [f"An image at a time on {speed['device']}: {stages}; {total:.1f} milliseconds in all. At most {held}."]
+    said = f"An image at a time on {speed['device']}: {stages}; {total:.1f} milliseconds in all."
+    return [f"{said} At most {held}." if held else said]
 
 
 @contextmanager

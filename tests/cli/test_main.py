@@ -60,17 +60,18 @@ def test_a_mistake_is_one_line_without_a_traceback(tmp_path: Path, capsys: pytes
 
 
 def test_a_clone_works_without_installing(tmp_path: Path) -> None:
-    # One process for all three, isolated from this one's path: torch takes seconds to import.
+    # One process for all of them, isolated from this one's path: torch takes seconds to import.
     code = """import contextlib, runpy, sys
 for tool in sys.argv[1:]:
     sys.argv = [tool, "--help"]
     with contextlib.suppress(SystemExit):
         runpy.run_path(tool, run_name="__main__")
 """
-    tools = [str(TOOLS / f"{name}.py") for name in ("train_vat", "benchmark", "infer")]
+    tools = sorted(map(str, TOOLS.glob("*.py")))
     done = subprocess.run([sys.executable, "-I", "-c", code, *tools], cwd=tmp_path, capture_output=True, text=True)
     usages = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("usage: ")]
-    assert usages == ["tools/train_vat.py", "tools/benchmark.py", "tools/infer.py"], done.stderr
+    assert usages == [f"tools/{Path(tool).name}" for tool in tools], done.stderr
+    assert len(usages) == len(COMMANDS) - 1  # all but `tdir list`
 
 
 def test_help_needs_no_torch() -> None:
