@@ -139,6 +139,7 @@ def _score(args: argparse.Namespace, protocol: Protocol, device: torch.device) -
         samples=args.samples,
         seed=args.seed,
         command=portable_command(args.command_line),
+        photos=[data_set.photo(i) for i in range(len(data_set))],
         speed=stage_times(pipeline, [data_set.image(i) for i in spread(len(data_set), TIMED)]),
         memory=peak_memory(),
         data={"layout": reader["type"], "split": reader["split"], **describe_data(data_set, unreadable)},

@@ -37,8 +37,33 @@ class Made(VOC):
         classes: Sequence[str] | None = None,
     ):
         super().__init__(root, split, classes)
+        assert self.root is not None
+        told = manifest.read(self.root)
+        if told is None:
+            raise DataError(f"{self.root}: no {manifest.FILE} in it, which says what photo an image was made of")
+        made_of = {Path(one["path"]).stem: str(one["photo"]) for one in told["files"] if "photo" in one}
+        missing = [name for name in self.names if name not in made_of]
+        if missing:
+            raise DataError(f"{self.root / manifest.FILE}: does not know {missing[0]}: make the set again")
+        self._made_of = [made_of[name] for name in self.names]
         if originals is not None:
-            self.clean = _Originals(self, _photos(self, originals))
+            self.clean = _Originals(self, self._photos(originals))
+
+    def photo(self, index: int) -> str:
+        """The photo that image ``index`` was made of."""
+        return self._made_of[index]
+
+    def _photos(self, originals: str | Path) -> list[Path]:
+        folders = [folder for pairs in sources(originals).values() for folder, _ in pairs]
+        files = {path.stem: path for folder in folders for path in sorted((folder / "JPEGImages").iterdir())}
+        missing = [name for name, photo in zip(self.names, self._made_of, strict=True) if photo not in files]
+        if missing:
+            assert self.root is not None
+            raise DataError(
+                f"{originals}: {len(missing)} photos that {self.root.name} was made of are not in it, that of "
+                f"{missing[0]} for one"
+            )
+        return [files[photo] for photo in self._made_of]
 
     @classmethod
     def splits(cls, folder: Path) -> list[str]:
@@ -56,20 +81,3 @@ class _Originals(DetectionSet):
     def truth(self, index: int) -> Detections | None:
         """The boxes of image ``index``, as in the made set."""
         return self.made.truth(index)
-
-
-def _photos(made: Made, originals: str | Path) -> list[Path]:
-    assert made.root is not None
-    told = manifest.read(made.root)
-    if told is None:
-        raise DataError(f"{made.root}: no {manifest.FILE} in it, which says what photo an image was made of")
-    photo = {Path(one["path"]).stem: one["photo"] for one in told["files"] if "photo" in one}
-    folders = [folder for pairs in sources(originals).values() for folder, _ in pairs]
-    files = {path.stem: path for folder in folders for path in sorted((folder / "JPEGImages").iterdir())}
-    missing = [name for name in made.names if photo.get(name) not in files]
-    if missing:
-        raise DataError(
-            f"{originals}: {len(missing)} photos that {made.root.name} was made of are not in it, that of {missing[0]} "
-            "for one"
-        )
-    return [files[photo[name]] for name in made.names]

@@ -74,6 +74,10 @@ class DetectionSet(ABC):
             DataError: if the annotation is missing or malformed.
         """
 
+    def photo(self, index: int) -> str:
+        """What image ``index`` shows; images that tdir made of one photo have it in common."""
+        return self.names[index]
+
     def __len__(self) -> int:
         return len(self.paths)
 
@@ -141,6 +145,10 @@ class Subset(DetectionSet):
         self.names = [data_set.names[index] for index in indices]
         self.root = data_set.root
         self.clean = None if data_set.clean is None else data_set.clean.subset(indices)
+
+    def photo(self, index: int) -> str:
+        """What image ``index`` shows, as in the whole set."""
+        return self.data_set.photo(self.indices[index])
 
     def truth(self, index: int) -> Detections | None:
         """The boxes of image ``index``, as in the whole set."""

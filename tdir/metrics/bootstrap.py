@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tdir.errors import ConfigError, DataError
@@ -16,15 +18,17 @@ class Bootstrap:
         samples: how many; 1000 place each end of an interval to about 2 % of its width, and the smallest p-value is
             2 / (samples + 1).
         seed: of the resampling.
+        photos: what each image shows, such as the photo that it was made of; images of one photo are drawn together,
+            since they tell little more than one of them. Default: each its own.
 
     Raises:
         ConfigError: if ``samples`` is below 1.
     """
 
-    def __init__(self, samples: int = 1000, seed: int = 0):
+    def __init__(self, samples: int = 1000, seed: int = 0, photos: Sequence[str] | None = None):
         if samples < 1:
             raise ConfigError(f"samples must be 1 or more, got {samples}")
-        self.samples, self.seed = samples, seed
+        self.samples, self.seed, self.photos = samples, seed, photos
         self._known: list[tuple[DetectionScores, dict[str, np.ndarray]]] = []
 
     def interval(self, a: DetectionScores) -> dict[str, dict[str, float]]:
@@ -75,15 +79,24 @@ class Bootstrap:
         for known, drawn in self._known:
             if known is scores:
                 return drawn
-        count = scores.images
-        times = np.random.default_rng(self.seed).multinomial(count, np.full(count, 1 / count), size=self.samples)
-        precisions = average_precisions(scores.matches, times, scores.curve)
+        precisions = average_precisions(scores.matches, self._times(scores.images), scores.curve)
         defined = precisions[~np.isnan(precisions[:, 0])]
         if not len(defined):
             raise DataError(f"none of {self.samples} resamples holds a truth: score more images or draw more samples")
         drawn = {"map": defined.mean(axis=1), "ap50": defined[:, 0]}
         self._known.append((scores, drawn))
         return drawn
+
+    def _times(self, images: int) -> np.ndarray:
+        """How often each image stands in each resample, ``(samples, images)``."""
+        photos = range(images) if self.photos is None else self.photos
+        if len(photos) != images:
+            raise DataError(f"{len(photos)} photos for {images} images: give one for each")
+        # In the order in which they come: where each image is its own photo, naming them changes nothing.
+        numbers = {photo: number for number, photo in enumerate(dict.fromkeys(photos))}
+        which, count = [numbers[photo] for photo in photos], len(numbers)
+        drawn = np.random.default_rng(self.seed).multinomial(count, np.full(count, 1 / count), size=self.samples)
+        return np.asarray(drawn[:, which])
 
 
 def _percentiles(values: np.ndarray) -> dict[str, float]:

@@ -40,6 +40,7 @@ def write_record(
     samples: int = 1000,
     seed: int = 0,
     command: str | None = None,
+    photos: Sequence[str] | None = None,
     **about: Any,
 ) -> dict[str, Any]:
     """Write the record of some rows as JSON.
@@ -50,6 +51,7 @@ def write_record(
         samples: of the bootstrap.
         seed: of the bootstrap.
         command: how the measurement is made again; default: the program and arguments of this process.
+        photos: what each image shows, see ``Bootstrap``.
         about: whatever else belongs to it, such as :func:`describe_pipeline` and :func:`describe_data`; JSON values.
 
     Returns:
@@ -60,7 +62,7 @@ def write_record(
         "command": portable_command(sys.argv) if command is None else command,
         "seed": seed,
         **about,
-        **compare(rows, samples, seed),
+        **compare(rows, samples, seed, photos),
         "environment": environment(),
     }
     text = json.dumps(record, indent=2, allow_nan=False)
@@ -69,14 +71,16 @@ def write_record(
     return record
 
 
-def compare(rows: Mapping[str, DetectionScores], samples: int = 1000, seed: int = 0) -> dict[str, Any]:
+def compare(
+    rows: Mapping[str, DetectionScores], samples: int = 1000, seed: int = 0, photos: Sequence[str] | None = None
+) -> dict[str, Any]:
     """The scores of rows on the same images, with what can be said of them.
 
     Returns:
         "rows", their "intervals" and "differences" by bootstrap over images, the share "recovered" of the gap from
         degraded to clean, by row, where there is a clean row, and "samples".
     """
-    bootstrap = Bootstrap(samples, seed)
+    bootstrap = Bootstrap(samples, seed, photos)
     shares = {name: recovered(rows, name) for name in ("restorer", "vat") if name in rows}
     return {
         "rows": {name: scores.as_dict() for name, scores in rows.items()},

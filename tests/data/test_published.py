@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,7 @@ def test_the_photos_of_a_made_set_are_its_clean_images(downloads):
         assert (data_set.image(i) != original.image(i // 2)).any()
         assert data_set.clean.truth(i).boxes.tolist() == original.truth(i // 2).boxes.tolist()
     assert data_set.subset([2]).clean.names == ["2007_test_1_0"]
+    assert [data_set.photo(i) for i in range(4)] == ["2007_test_0"] * 2 + ["2007_test_1"] * 2
 
 
 def test_a_made_set_needs_no_photos_and_is_told_from_its_manifest(downloads):
@@ -75,6 +77,12 @@ def test_photos_that_are_not_there_are_named(downloads):
     (downloads / "VOCdevkit/VOC2007/JPEGImages/2007_test_1.png").unlink()
     with pytest.raises(DataError, match="2 photos that VOCh was made of are not in it, that of 2007_test_1_0 for one"):
         Made(downloads / "VOCh", "test", downloads / "VOCdevkit")
+    (downloads / "VOCh/ImageSets/Main/test.txt").write_text("2007_trainval_0_0\n")
+    told = json.loads((downloads / "VOCh/manifest.json").read_text())
+    told["files"] = [one for one in told["files"] if "2007_trainval_0_0" not in one["path"]]
+    (downloads / "VOCh/manifest.json").write_text(json.dumps(told))
+    with pytest.raises(DataError, match=r"manifest\.json: does not know 2007_trainval_0_0"):
+        Made(downloads / "VOCh", "test")
     (downloads / "VOCh/manifest.json").unlink()
     with pytest.raises(DataError, match=r"no manifest\.json in it"):
         Made(downloads / "VOCh", "test", downloads / "VOCdevkit")

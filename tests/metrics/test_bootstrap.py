@@ -145,3 +145,17 @@ def test_resamples_that_all_miss_the_only_truth_are_refused() -> None:
     seed = next(k for k in range(50) if np.random.default_rng(k).multinomial(200, np.full(200, 1 / 200))[0] == 0)
     with pytest.raises(DataError, match="none of 1 resamples holds a truth"):
         Bootstrap(samples=1, seed=seed).interval(rare)
+
+
+def test_images_of_one_photo_are_drawn_together() -> None:
+    """Each photo twice tells no more than once: the interval is that of the photos, not that of the images."""
+    found = [True, False, True, True, False, True, False, True]
+    once, twice = scored(one_each(found)), scored(one_each([right for right in found for _ in range(2)]))
+    photos = [f"photo {i // 2}" for i in range(16)]
+    apart, together = (Bootstrap(400, 0, names).interval(twice)["ap50"] for names in (None, photos))
+    alone = Bootstrap(400).interval(once)["ap50"]
+    assert together["high"] - together["low"] > 1.2 * (apart["high"] - apart["low"])
+    assert together["high"] - together["low"] == pytest.approx(alone["high"] - alone["low"], rel=0.25)
+    assert Bootstrap(9, 0, list("hgfedcba")).interval(once) == Bootstrap(9).interval(once)
+    with pytest.raises(DataError, match="2 photos for 16 images"):
+        Bootstrap(5, 0, ["a", "b"]).interval(twice)
