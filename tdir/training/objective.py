@@ -26,7 +26,8 @@ class ObjectiveSettings:
     """Every term of Algorithm 1 as a setting.
 
     Args:
-        cycle: weight of the cycle loss (eq. 6); 0 trains without T_B.
+        cycle: weight of the cycle loss (eq. 6), 1 in the paper; 0 trains without T_B, which costs less and finds more
+            in haze (benchmarks/README.md).
         cycle_side: the cycle is closed on copies with this longest side, pixels; ``None`` for the full size.
         clean_task: weight of the head's loss on translated clean images (eq. 8, first term).
         degraded_task: w_LQ, weight of the degraded labels on the mix (eq. 8, second term).
@@ -41,7 +42,7 @@ class ObjectiveSettings:
             them, as they will when deployed.
     """
 
-    cycle: float = 1.0
+    cycle: float = 0.0
     cycle_side: int | None = None
     clean_task: float = 1.0
     degraded_task: float = 1.0
