@@ -289,7 +289,7 @@ def test_a_translator_learns_a_hazy_image_by_heart(root, head, name, side):
     mask, none = torch.ones(1, 1, side, side), torch.zeros(1)
     batch = Batch(hazy, hazy, mask, clean, clean, mask, labels, labels, none, none, ["hazy", "clean"])
     torch.manual_seed(0)
-    built = VaTObjective(parts.translator(name), head, ObjectiveSettings(alpha=None), seed=0)
+    built = VaTObjective(parts.translator(name), head, ObjectiveSettings(cycle=1.0, alpha=None), seed=0)
     optimizer = torch.optim.AdamW(built.parameters(), lr=2e-3)
     losses = []
     for _ in range(40):
