@@ -22,6 +22,7 @@ from tdir.errors import ConfigError
 from tdir.heads.base import Head
 from tdir.heads.yolo import require_ultralytics
 from tdir.ranges import COUNT, POSITIVE
+from tdir.report.records import portable
 from tdir.structures import Detections
 
 _RANGES = {"epochs": COUNT, "batch_size": COUNT, "depth": POSITIVE, "width": POSITIVE}
@@ -74,7 +75,7 @@ class UltralyticsTraining:
             ultralytics.YOLO(self._model_file(folder), task="detect").train(**{**settings, **self.options})
         except (SyntaxError, TypeError, FileNotFoundError, KeyError) as error:  # what it says of a wrong name
             raise ConfigError(f"ultralytics cannot train {self.model!r} so: {error}") from error
-        shutil.copy(folder / "ultralytics" / "weights" / "last.pt", file)
+        write_portable(folder / "ultralytics" / "weights" / "last.pt", file)
 
     def head(self, file: Path, classes: list[str]) -> Head:
         """The trained detector as a head; its file knows its classes."""
@@ -93,6 +94,21 @@ class UltralyticsTraining:
         # Named without a letter that would stand for one of the library's own scales.
         YAML.save(folder / "model.yaml", {**recipe, "depth_multiple": self.depth, "width_multiple": self.width})
         return str(folder / "model.yaml")
+
+
+def write_portable(checkpoint: Path, file: Path) -> None:
+    """Write a checkpoint of ultralytics that was trained here without the folders of this machine and its repository.
+
+    Args:
+        checkpoint: as its trainer wrote it; it is unpickled, so it has to be one's own.
+        file: where it goes.
+    """
+    content = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    content.pop("git", None)
+    content["train_args"] = portable(content["train_args"])
+    model = content["model"]
+    model.yaml, model.args = portable(model.yaml), portable(model.args)
+    torch.save(content, file)
 
 
 def write_yolo(root: Path, sets: Mapping[str, DetectionSet]) -> Path:

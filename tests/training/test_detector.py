@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,11 @@ def test_it_trains_a_detector_that_a_head_opens(tmp_path, kind):
     assert record["sha256"] == head.weights_sha256
     assert record["scores"]["images"] == 4
     assert record["config"]["by"]["model"] == by.model
+    # The file may be given away: it holds no folder of this machine.
+    with zipfile.ZipFile(file) as parts:
+        inside = b"".join(parts.read(name) for name in parts.namelist() if name.endswith(".pkl"))
+    assert str(tmp_path).encode() not in inside
+    assert str(Path(__file__).parents[2]).encode() not in inside
 
 
 def test_torchvision_learns_scenes_by_heart(tmp_path):
