@@ -100,10 +100,12 @@ def write_portable(checkpoint: Path, file: Path) -> None:
     """Write a checkpoint of ultralytics that was trained here without the folders of this machine and its repository.
 
     Args:
-        checkpoint: as its trainer wrote it; it is unpickled, so it has to be one's own.
+        checkpoint: as its trainer wrote it.
         file: where it goes.
     """
-    content = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    from ultralytics.nn.tasks import torch_safe_load
+
+    content = torch_safe_load(str(checkpoint), safe_only=True)[0]
     content.pop("git", None)
     content["train_args"] = portable(content["train_args"])
     model = content["model"]
