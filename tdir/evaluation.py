@@ -129,20 +129,27 @@ def _relabelled(found: Detections, to_set: Mapping[int, int], classes: int) -> D
     return Detections(found.boxes, labels, found.scores)[labels >= 0]
 
 
+def stages(pipeline: Pipeline) -> dict[str, Pipeline]:
+    """Row -> what an image goes through for it: the head alone, the restorer before it, and the translator if any."""
+    restorer, head, size = pipeline.restorer, pipeline.head, pipeline.size
+    found = {"degraded": Pipeline(Identity(), None, head, size), "restorer": Pipeline(restorer, None, head, size)}
+    return found if pipeline.translator is None else {**found, "vat": pipeline}
+
+
 def base_rows(pipeline: Pipeline, data_set: DetectionSet, scoring: Scoring = Scoring()) -> dict[str, DetectionScores]:
     """The rows that no training changes, and what the restorer alone does to clean images.
 
     The clean rows exist where the clean images are at hand.
     """
-    restorer, head, size = pipeline.restorer, pipeline.head, pipeline.size
-    raw, restored = Pipeline(Identity(), None, head, size), Pipeline(restorer, None, head, size)
+    systems = stages(pipeline)
+    raw, restored = systems["degraded"], systems["restorer"]
     rows = {}
     if data_set.clean is not None:
         rows["clean"] = evaluate(raw, data_set.clean, "clean", scoring)
         rows["clean + restorer"] = evaluate(restored, data_set.clean, "clean + restorer", scoring)
     rows["degraded"] = evaluate(raw, data_set, "degraded", scoring)
     rows["restorer"] = evaluate(restored, data_set, "restorer", scoring)
-    _warn_of_classes(rows["degraded"], head.classes)
+    _warn_of_classes(rows["degraded"], pipeline.head.classes)
     return rows
 
 

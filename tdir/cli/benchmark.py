@@ -36,17 +36,16 @@ from tdir.data.layouts import PLAIN, layout_of, with_labels, without_files
 from tdir.data.published import PUBLISHED, located
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
-from tdir.evaluation import Scoring, base_rows, readable, vat_rows
+from tdir.evaluation import Scoring, base_rows, readable, stages, vat_rows
 from tdir.metrics.protocols import PROTOCOLS, Protocol, protocol_named
 from tdir.parts import working_restorer
 from tdir.pipeline import Pipeline
 from tdir.registry import DEGRADATIONS, closest
-from tdir.report.page import Example, changed, write_page
+from tdir.report.page import Example, changed, compared, write_page
 from tdir.report.pictures import draw, sheet, spread
 from tdir.report.records import describe_data, describe_pipeline, portable_command, write_record
 from tdir.report.speed import peak_memory, stage_times
 from tdir.report.tables import summary
-from tdir.restorers.identity import Identity
 from tdir.training.config import TrainConfig, build_data
 
 DEFAULT_SIZE = 640  # what ultralytics' detectors are trained and validated at
@@ -221,13 +220,10 @@ def _name(args: argparse.Namespace) -> str:
 
 def _pictures(pipeline: Pipeline, data_set: DetectionSet, count: int) -> np.ndarray:
     """One line of pictures for an image, with what the head finds in each."""
-    restorer, head, size = pipeline.restorer, pipeline.head, pipeline.size
-    raw, restored = Pipeline(Identity(), None, head, size), Pipeline(restorer, None, head, size)
-    columns = {"degraded": (data_set, raw), "restorer": (data_set, restored)}
+    systems = stages(pipeline)
+    columns = {row: (data_set, system) for row, system in systems.items()}
     if data_set.clean is not None:
-        columns = {"clean": (data_set.clean, raw), **columns}
-    if pipeline.translator is not None:
-        columns["vat"] = (data_set, pipeline)
+        columns = {"clean": (data_set.clean, systems["degraded"]), **columns}
     chosen = spread(len(data_set), count)
     lines = [[_seen(system, images.image(i)) for images, system in columns.values()] for i in chosen]
     return sheet(lines, list(columns))
@@ -237,10 +233,9 @@ def _examples(
     pipeline: Pipeline, data_set: DetectionSet, rows: Mapping[str, object], found: list[tuple[int, float]]
 ) -> list[Example]:
     """Images with what the head finds in them as they are, and after the last thing that is done to them."""
-    raw = Pipeline(Identity(), None, pipeline.head, pipeline.size)
-    last = pipeline if "vat" in rows else Pipeline(pipeline.restorer, None, pipeline.head, pipeline.size)
+    systems = stages(pipeline)
     return [
-        Example(data_set.names[i], change, *(_seen(system, data_set.image(i)) for system in (raw, last)))
+        Example(data_set.names[i], change, *(_seen(systems[row], data_set.image(i)) for row in compared(rows)))
         for i, change in found
     ]
 
