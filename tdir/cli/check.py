@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 
-from tdir.data.checking import PUBLISHED, check
+from tdir.data.checking import COUNTS, check
 from tdir.data.layouts import with_labels
 
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("root", metavar="PATH", help="a Pascal VOC, YOLO, COCO or ExDark folder")
     parser.add_argument("--layout", choices=with_labels(), help="default: told from the folder")
     parser.add_argument(
-        "--known-as", choices=sorted(PUBLISHED), help="the published counts to compare with; default: by the name"
+        "--known-as", choices=sorted(COUNTS), help="the published counts to compare with; default: by the name"
     )
 
 

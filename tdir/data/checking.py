@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
-import imagehash
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
@@ -20,7 +19,7 @@ from tdir.data.sample import DetectionSet, find_root
 from tdir.errors import DataError
 from tdir.registry import DATASETS
 
-PUBLISHED: dict[str, dict[str, dict[str, int]]] = {
+COUNTS: dict[str, dict[str, dict[str, int]]] = {
     "rtts": {
         "test": {"images": 4322, "person": 7950, "car": 18415, "bus": 1838, "bicycle": 534, "motorbike": 862},
     },
@@ -84,7 +83,7 @@ def check(root: str, layout: str | None = None, known_as: str | None = None) -> 
     Args:
         root: its folder; see ``find_root``.
         layout: of the readers; default: told from the folder.
-        known_as: a key of :data:`PUBLISHED` to compare the counts with; default: told from the folder's name.
+        known_as: a key of :data:`COUNTS` to compare the counts with; default: told from the folder's name.
 
     Raises:
         DataError: if there is no such folder, or it has no layout with labels.
@@ -103,7 +102,7 @@ def check(root: str, layout: str | None = None, known_as: str | None = None) -> 
             verdict.faults.append(str(error))
         else:
             looked.append(look(name, data_set))
-    published = PUBLISHED.get(known_as or folder.resolve().name.lower().replace("_", "") or "", {})
+    published = COUNTS.get(known_as or folder.resolve().name.lower().replace("_", "") or "", {})
     for split in looked:
         _say(verdict, split, published.get(split.name, {}))
     for first, second in combinations(looked, 2):
@@ -114,6 +113,8 @@ def check(root: str, layout: str | None = None, known_as: str | None = None) -> 
 
 def look(name: str, data_set: DetectionSet) -> Split:
     """Read every image and annotation of a split."""
+    import imagehash  # here, as every data set's look-up imports this module, and its SciPy takes a while
+
     found = Split(name, len(data_set))
     hashes = []
     for i in tqdm(range(len(data_set)), desc=name, unit="image", disable=None, leave=False):

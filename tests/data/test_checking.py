@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tdir.cli import main
-from tdir.data.checking import PUBLISHED, Verdict, check, duplicates, look
+from tdir.data.checking import COUNTS, Verdict, check, duplicates, look
 from tdir.data.degradations import Haze
 from tdir.data.images import read_image, write_image
 from tdir.data.made import RECIPES, make
@@ -114,7 +114,7 @@ def test_the_name_of_the_folder_tells_what_it_should_hold(root):
     verdict = check(str(root.rename(root.with_name("RTTS"))))
     assert "test: 1 car, published with 18415" not in verdict.remarks
     assert "test: 2 car, published with 18415" in verdict.remarks
-    assert set(PUBLISHED) >= {"rtts", "exdark", "voc2007", "voc2012"}
+    assert set(COUNTS) >= {"rtts", "exdark", "voc2007", "voc2012"}
 
 
 def test_a_made_set_is_compared_with_its_manifest(root, tmp_path):
