@@ -185,14 +185,8 @@ class Degraded(DetectionSet):
 
     def image(self, index: int) -> Pixels:
         """Image ``index``, degraded."""
-        return self.degradation(self.data_set.image(index), self._rng(index), self.data_set.depth(index))
-
-    def drawn(self, index: int) -> dict[str, Any]:
-        """How strong the degradation of image ``index`` is, see ``Degradation.draw``."""
-        return self.degradation.draw(self._rng(index))
-
-    def _rng(self, index: int) -> np.random.Generator:
-        return rng_for(self.names[index], self.seed)
+        rng = rng_for(self.names[index], self.seed)
+        return self.degradation(self.data_set.image(index), rng, self.data_set.depth(index))
 
     def depth(self, index: int) -> Depth | None:
         """The depth of image ``index``, as in the set that is degraded."""

@@ -11,7 +11,8 @@ import numpy as np
 
 from tdir.metrics.scores import ClassMatches
 
-RECALLS = {"coco": np.linspace(0.0, 1.0, 101), "voc07": np.arange(11) / 10, "voc12": None}
+COCO_RECALLS = np.linspace(0.0, 1.0, 101)
+RECALLS = {"coco": COCO_RECALLS, "voc07": np.arange(11) / 10, "voc12": None}
 """Name of a curve -> the recalls at which the best precision is averaged; ``None`` for the area under all of it."""
 
 _ROWS = 64  # resamples at a time: their running counts over all detections stay in the processor's cache

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tdir.metrics.curves import COCO_RECALLS
 from tdir.metrics.scores import ClassMatches, DetectionScores
 
 CONFIDENCE = 0.25
 """From which a detection is one that a person would be shown."""
-RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def _counted(of_class: ClassMatches, images: int, confidence: float) -> tuple[np
 
 
 def mean_curve(scores: DetectionScores) -> np.ndarray:
-    """The best precision at each of :data:`RECALLS` or beyond, mean over the classes with truths, ``(101,)``."""
+    """The best precision at each of :data:`COCO_RECALLS` or beyond, mean over the classes with truths, ``(101,)``."""
     curves = [_curve(of_class) for of_class in scores.matches if of_class.truths.sum()]
     return np.mean(curves, axis=0)
 
@@ -62,5 +62,5 @@ def _curve(of_class: ClassMatches) -> np.ndarray:
     true = np.cumsum(of_class.matched[0][order])
     recall, precision = true / of_class.truths.sum(), true / np.arange(1, len(true) + 1)
     best = np.maximum.accumulate(precision[::-1])[::-1]
-    at = np.searchsorted(recall, RECALLS, side="left")
+    at = np.searchsorted(recall, COCO_RECALLS, side="left")
     return np.append(best, 0.0)[np.minimum(at, len(best))]

@@ -16,7 +16,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tdir.data.images import Pixels
-from tdir.metrics.outcomes import CONFIDENCE, RECALLS, mean_curve, outcomes
+from tdir.metrics.curves import COCO_RECALLS
+from tdir.metrics.outcomes import CONFIDENCE, mean_curve, outcomes
 from tdir.metrics.scores import DetectionScores
 from tdir.report.pictures import COLOURS, to_width
 from tdir.report.speed import speed_sentence
@@ -113,7 +114,7 @@ def _curves(rows: Mapping[str, DetectionScores]) -> str:
     axes = figure.subplots()
     for (name, scores), colour in zip(rows.items(), COLOURS, strict=False):
         style = "--" if name.startswith("clean") else "-"
-        axes.plot(RECALLS, mean_curve(scores), style, color=[level / 255 for level in colour], label=name)
+        axes.plot(COCO_RECALLS, mean_curve(scores), style, color=[level / 255 for level in colour], label=name)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tdir.metrics.coco import CocoMAP
-from tdir.metrics.outcomes import RECALLS, mean_curve, outcomes
+from tdir.metrics.curves import COCO_RECALLS
+from tdir.metrics.outcomes import mean_curve, outcomes
 from tdir.metrics.scores import DetectionScores
 from tests.metrics.scenes import CLASSES, Rows, detections, pycocotools_says, random_rows
 
@@ -45,7 +46,7 @@ def test_the_curve_is_the_one_of_pycocotools(seed):
     rows = random_rows(seed, images=20, difficult=False)
     expected = pycocotools_says(*rows).eval["precision"][0, :, :, 0, 2].mean(1)
     np.testing.assert_allclose(mean_curve(scored(rows)), expected, atol=1e-9)
-    assert len(expected) == len(RECALLS)
+    assert len(expected) == len(COCO_RECALLS)
 
 
 def test_a_class_that_nothing_detects_pulls_the_curve_down():
