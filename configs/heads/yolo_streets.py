@@ -5,7 +5,7 @@ by = dict(
     model="yolov8.yaml",
     depth=0.33,
     width=0.125,
-    epochs=10,
+    epochs=20,
     options=dict(rect=True, close_mosaic=0),  # images as they are and not in mosaics: there are enough of them
 )
 train = dict(type="streets", split="train", count=3000, seed=1)  # other scenes than those translators are trained on

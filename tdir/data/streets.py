@@ -29,7 +29,7 @@ from tdir.structures import Detections
 SPLITS = ("train", "val", "test")
 SEMANTIC_CLASSES = SEMANTIC
 """The classes of the semantic maps, in the order of their values; 255 is street furniture that is none of them."""
-VERSION = 1
+VERSION = 2
 """Raised with every change after which a scene looks different, so that no cache outlives it."""
 
 _LEAST_SIDE = 32

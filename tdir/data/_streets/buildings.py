@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tdir.data._streets.camera import Floats
-from tdir.data._streets.canvas import Canvas, Level, levels
+from tdir.data._streets.canvas import Canvas, Level, Stretched, levels
 from tdir.data._streets.facades import Front
 from tdir.data._streets.kinds import BUILDING
 from tdir.data._streets.light import Light
@@ -19,7 +19,7 @@ from tdir.data._streets.stage import Layer, Painter, Stage
 from tdir.data._streets.textures import Texture, lit_table
 
 _SIDES = ((0, 1), (1, 2), (2, 3), (3, 0))
-_THIN = 8.0  # pixels: a wall that is seen narrower is painted in one colour
+_THIN = 12.0  # pixels: a wall that is seen narrower is painted in one colour
 _OVERHANG = 1.07  # how far a roof reaches, where the wall is 1
 
 
@@ -71,25 +71,22 @@ class _Walls:
 
 @dataclass
 class _Seen:
-    """Walls on a canvas."""
+    """Walls on a canvas: how to paint each, in one colour if there is nothing else."""
 
     first: int  # the surface of the first one
-    textures: list[Texture]
-    rectangles: Floats  # pixels
-    outlines: Floats
     gains: Floats
-    thin: list[bool]
-    fixed: NDArray[np.int32]
+    stretched: dict[int, Stretched | None]
+    outlines: NDArray[np.int32]
     plain: list[Level]
 
     def paint(self, canvas: Canvas, which: list[int]) -> None:
         """Paint some of them."""
         for i in which:
-            if self.thin[i]:
-                canvas.fill([self.fixed[i]], [self.plain[i]])
+            stretched = self.stretched.get(i)
+            if stretched is None:
+                canvas.fill([self.outlines[i]], [self.plain[i]])
             else:
-                table = lit_table(self.gains[i], self.first + i)
-                canvas.stretch(self.rectangles[i], self.textures[i], table, self.outlines[i])
+                canvas.stretch(stretched, lit_table(self.gains[i], self.first + i))
 
 
 class Buildings(Layer):
@@ -117,8 +114,10 @@ class Buildings(Layer):
         width = high[:, 0] - low[:, 0]
         shown = (nearest > NEAR) & (high > 0).all(1) & (low < (camera.width, camera.height)).all(1) & (width > 0.7)
         plain = levels(walls.gains * np.array([one.mean for one in walls.textures]), first + np.arange(count))
-        thin = (width < _THIN).tolist()
-        seen = _Seen(first, walls.textures, rectangles, outlines, walls.gains, thin, fixed(outlines), plain)
+        wide = np.flatnonzero(shown & (width >= _THIN))
+        textures = [walls.textures[i] for i in wide.tolist()]
+        stretched = dict(zip(wide.tolist(), canvas.stretched(rectangles[wide], textures, outlines[wide])))
+        seen = _Seen(first, walls.gains, stretched, fixed(outlines), plain)
         which: list[list[int]] = [[] for _ in self.members]
         for i in np.flatnonzero(shown).tolist():
             which[walls.owners[i]].append(i)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from tdir.data._streets.camera import Camera, Floats
 from tdir.data._streets.colours import UNIT
 from tdir.data._streets.outlines import NEAR, SHIFT, ahead_of, fixed, pieces, starts_of
-from tdir.data._streets.textures import Table, Texture
+from tdir.data._streets.textures import Table, Texture, fitting
 
 Level = tuple[float, ...]
 """A pixel: red, green, blue in units of ``UNIT``, and the number of the surface."""
@@ -35,9 +34,41 @@ class Thing:
     label: int
     first: int
     last: int
-    box: tuple[slice, slice]
+    box: Box
     within: float
     painted: int = 0
+
+
+Box = tuple[slice, slice]
+"""Rows and columns of a canvas."""
+
+
+@dataclass(frozen=True)
+class Stretched:
+    """How to paint a texture on a rectangle seen in perspective.
+
+    Args:
+        box: what of the canvas it may cover.
+        target: where the corners of the texture lie in the box, ``(4, 2)``.
+        picture: of the texture, in a size that fits.
+        method: OpenCV's, for sampling it.
+        outline: what of the box is painted.
+    """
+
+    box: Box
+    target: NDArray[np.float32]
+    picture: NDArray[np.uint8]
+    method: int
+    outline: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Sprite:
+    """How to paint a texture with holes upright: its picture, and ``(2, 3)`` from that to a box of the canvas."""
+
+    box: Box
+    picture: NDArray[np.uint8]
+    matrix: Floats
 
 
 class Canvas:
@@ -87,7 +118,7 @@ class Canvas:
         numbers = [np.concatenate(parts).astype(np.float32) for parts in (planes, nearest, farthest)]
         return numbers[0], numbers[1], numbers[2], np.concatenate(spread)
 
-    def inside(self, low: Floats, high: Floats) -> tuple[list[tuple[slice, slice] | None], list[float]]:
+    def inside(self, low: Floats, high: Floats) -> tuple[list[Box | None], list[float]]:
         """What of boxes is on the canvas.
 
         Args:
@@ -104,10 +135,7 @@ class Canvas:
         whole = high - low
         share = cut[:, 0] * cut[:, 1] / np.maximum(whole[:, 0] * whole[:, 1], 1e-6)
         # OpenCV paints every pixel that an outline touches.
-        touched = np.concatenate([np.floor(low) - 1, np.ceil(high) + 1], axis=1)
-        edges = np.minimum(np.maximum(touched, 0), [*size, *size]).astype(int).tolist()
-        boxes = [(slice(b, d), slice(a, c)) if a < c and b < d else None for a, b, c, d in edges]
-        return boxes, share.tolist()
+        return self._around(low - 1, high + 1), share.tolist()
 
     def count(self, things: Iterable[Thing]) -> None:
         """Note how many pixels things have that were painted just now."""
@@ -122,7 +150,11 @@ class Canvas:
     def fill(self, outlines: Iterable[NDArray[np.int32]], levels: Iterable[Level]) -> None:
         """Fill polygons, each ``(n, 2)`` as ``fixed`` returns it, in this order."""
         for outline, pixel in zip(outlines, levels):
-            cv2.fillPoly(self.pixels, [outline], pixel, shift=SHIFT)
+            # What has so few corners is convex here, and filled in half the time.
+            if len(outline) <= 4:
+                cv2.fillConvexPoly(self.pixels, outline, pixel, shift=SHIFT)
+            else:
+                cv2.fillPoly(self.pixels, [outline], pixel, shift=SHIFT)
 
     def lines(self, lines: Sequence[NDArray[np.int32]], width: float, pixel: Level, closed: bool = False) -> None:
         """Draw lines through points, each ``(n, 2)`` as ``fixed`` returns it, at least one pixel wide."""
@@ -157,60 +189,81 @@ class Canvas:
         least, most = np.minimum.reduceat(pixels, starts), np.maximum.reduceat(pixels, starts)
         return np.asarray(((most > 0) & (least < (self.camera.width, self.camera.height))).all(1))
 
-    def stretch(self, pixels: Floats, texture: Texture, table: Table, outline: Floats) -> None:
-        """Paint a texture without holes on a rectangle seen in perspective.
+    def stretched(self, pixels: Floats, textures: Sequence[Texture], outlines: Floats) -> list[Stretched | None]:
+        """Textures without holes on rectangles seen in perspective.
 
         Args:
-            pixels: ``(4, 2)``: top left, top right, bottom right, bottom left of the texture.
-            texture: what to paint.
-            table: what becomes of its levels; see ``lit_table``.
-            outline: ``(n, 2)``, the convex part of the rectangle that is painted.
+            pixels: ``(n, 4, 2)``: top left, top right, bottom right, bottom left of each texture.
+            textures: n of them.
+            outlines: ``(n, m, 2)``, the convex part of each rectangle that is painted.
+
+        Returns:
+            How to paint each; ``None`` for one off the canvas.
         """
-        box = self._around(outline.tolist())
-        if box is None:
-            return
-        rows, columns = box
-        shape = rows.stop - rows.start, columns.stop - columns.start
-        shifted = (pixels - (columns.start, rows.start)).astype(np.float32)
-        picture, method = texture.fitting(pixels.tolist())
-        height, width = picture.shape[:2]
-        source = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
+        if not textures:
+            return []
+        boxes = self._around(outlines.min(1), outlines.max(1))
+        corner = np.array([(0, 0) if box is None else (box[1].start, box[0].start) for box in boxes])[:, None]
         # Pixel centres lie at whole numbers for OpenCV.
-        matrix = cv2.getPerspectiveTransform(source - np.float32(0.5), shifted - np.float32(0.5))
-        warped = cv2.warpPerspective(picture, matrix, shape[::-1], flags=method, borderMode=cv2.BORDER_REPLICATE)
+        targets, drawn = (pixels - corner - 0.5).astype(np.float32), fixed(outlines - corner)
+        return [
+            None if box is None else Stretched(box, target, *fit, outline)
+            for box, target, fit, outline in zip(boxes, targets, fitting(textures, pixels), drawn)
+        ]
+
+    def stretch(self, what: Stretched, table: Table) -> None:
+        """Paint a texture in perspective; ``table`` is what becomes of its levels, see ``lit_table``."""
+        rows, columns = what.box
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        height, width = what.picture.shape[:2]
+        source = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
+        matrix = cv2.getPerspectiveTransform(source - np.float32(0.5), what.target)
+        warped = cv2.warpPerspective(
+            what.picture, matrix, shape[::-1], flags=what.method, borderMode=cv2.BORDER_REPLICATE
+        )
         mask = np.zeros(shape, dtype=np.uint8)
-        cv2.fillConvexPoly(mask, fixed(outline - (columns.start, rows.start)), 1, shift=SHIFT)
-        cv2.copyTo(cv2.LUT(warped, table), mask, self.pixels[box])
+        cv2.fillConvexPoly(mask, what.outline, 1, shift=SHIFT)
+        cv2.copyTo(cv2.LUT(warped, table), mask, self.pixels[what.box])
 
-    def _around(self, corners: Sequence[Sequence[float]]) -> tuple[slice, slice] | None:
-        """The rows and columns around some pixels, or ``None`` if they are not on the canvas."""
-        (left, top), (right, bottom) = map(min, zip(*corners)), map(max, zip(*corners))
-        rows = slice(max(math.floor(top), 0), min(math.ceil(bottom), self.camera.height))
-        columns = slice(max(math.floor(left), 0), min(math.ceil(right), self.camera.width))
-        return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
-
-    def sprite(self, place: Floats, texture: Texture, table: Table, mirrored: bool = False) -> None:
-        """Paint a texture with holes, upright.
+    def sprites(self, places: Floats, textures: Sequence[Texture], mirrored: bool = False) -> list[Sprite | None]:
+        """Textures with holes, upright.
 
         Args:
-            place: left, top, right, bottom in pixels.
-            texture: where its alpha is below half, there is a hole.
-            table: what becomes of its levels.
+            places: ``(n, 4)``: left, top, right, bottom of each in pixels.
+            textures: n of them; where their alpha is below half, there is a hole.
             mirrored: left and right.
+
+        Returns:
+            How to paint each; ``None`` for one off the canvas.
         """
-        left, top, right, bottom = place.tolist()
-        box = self._around([(left, top), (right, bottom)])
-        if box is None:
-            return
-        rows, columns = box
-        picture = texture.least(bottom - top)
-        wide, high = (right - left) / picture.shape[1], (bottom - top) / picture.shape[0]
-        x, y = left - columns.start + 0.5 * wide - 0.5, top - rows.start + 0.5 * high - 0.5
+        boxes = self._around(places[:, :2], places[:, 2:])
+        pictures = [one.least(high) for one, high in zip(textures, (places[:, 3] - places[:, 1]).tolist())]
+        corner = np.array([(0, 0) if box is None else (box[1].start, box[0].start) for box in boxes])
+        steps = (places[:, 2:] - places[:, :2]) / [picture.shape[1::-1] for picture in pictures]
+        starts = places[:, :2] - corner
         if mirrored:
-            x, wide = right - columns.start - 0.5 * wide - 0.5, -wide
+            starts[:, 0] = places[:, 2] - corner[:, 0]
+            steps[:, 0] *= -1
+        matrices = np.zeros((len(boxes), 2, 3))
+        matrices[:, 0, 0], matrices[:, 1, 1] = steps.T
+        # Pixel centres lie at whole numbers for OpenCV.
+        matrices[:, :, 2] = starts + 0.5 * steps - 0.5
+        found = zip(boxes, pictures, matrices)
+        return [None if box is None else Sprite(box, picture, matrix) for box, picture, matrix in found]
+
+    def sprite(self, what: Sprite, table: Table) -> None:
+        """Paint a texture with holes; ``table`` is what becomes of its levels."""
+        rows, columns = what.box
         shape = columns.stop - columns.start, rows.stop - rows.start
-        scaled = cv2.warpAffine(picture, np.array([[wide, 0, x], [0, high, y]]), shape)
-        cv2.copyTo(cv2.LUT(scaled, table), (scaled[..., 3] >= 128).view(np.uint8), self.pixels[box])
+        scaled = cv2.warpAffine(what.picture, what.matrix, shape)
+        cv2.copyTo(cv2.LUT(scaled, table), (scaled[..., 3] >= 128).view(np.uint8), self.pixels[what.box])
+
+    def _around(self, low: Floats, high: Floats) -> list[Box | None]:
+        """The rows and columns that pixels from ``low`` ``(n, 2)`` to ``high`` touch, ``None`` off the canvas."""
+        size = self.camera.width, self.camera.height
+        first, last = (np.minimum(np.maximum(edge, 0), size) for edge in (np.floor(low), np.ceil(high)))
+        edges = np.concatenate([first, last], axis=1).astype(int).tolist()
+        return [(slice(b, d), slice(a, c)) if a < c and b < d else None for a, b, c, d in edges]
 
 
 def levels(colours: Floats, surfaces: NDArray[np.integer]) -> list[Level]:

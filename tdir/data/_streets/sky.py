@@ -16,7 +16,7 @@ from tdir.data._streets.noise import SIDE, clouds
 SKY_DEPTH = 10_000.0
 """The depth of the sky in metres: finite, so that means and differences are, and behind any haze."""
 _CELL = 0.15  # widths of the cloud tile in one height of the clouds
-_COARSE = 3  # clouds are soft: they are painted with this many pixels of the canvas as one
+_COARSE = 4  # clouds are soft: they are painted with this many pixels of the canvas as one
 
 Plane = NDArray[np.float32]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,18 +28,26 @@ class Texture:
     sizes: Sequence[NDArray[np.uint8]]
     mean: Floats
 
-    def fitting(self, corners: list[list[float]]) -> tuple[NDArray[np.uint8], int]:
-        """The size that comes nearest to the one at which the four corners are seen, and how to sample it."""
-        sides = [math.dist(a, b) for a, b in zip(corners, corners[1:] + corners[:1])]
-        height, width = self.sizes[0].shape[:2]
-        excess = max(height / max(sides[1], sides[3], 1) / 1.3, width / max(sides[0], sides[2], 1) / 2.5)
-        chosen = self.sizes[min(int(math.log2(max(excess, 1))), len(self.sizes) - 1)]
-        # A canvas has twice the pixels of the picture that becomes of it: they hide what is sampled twice as coarsely.
-        return chosen, cv2.INTER_LINEAR if excess < 0.5 else cv2.INTER_NEAREST
-
     def least(self, height: float) -> NDArray[np.uint8]:
         """The smallest size of at least some height, or the largest there is."""
         return next((picture for picture in reversed(self.sizes) if len(picture) >= height), self.sizes[0])
+
+
+def fitting(textures: Sequence[Texture], corners: Floats) -> list[tuple[NDArray[np.uint8], int]]:
+    """The sizes that come nearest to those at which textures are seen, and how to sample them.
+
+    Args:
+        textures: n of them.
+        corners: ``(n, 4, 2)``, in pixels: top left, top right, bottom right, bottom left of each.
+    """
+    sides = np.hypot(*(corners - np.roll(corners, -1, axis=1)).T)  # (4, n)
+    high, wide = np.array([texture.sizes[0].shape[:2] for texture in textures]).T
+    across, down = (np.maximum(np.maximum(*pair), 1) for pair in (sides[::2], sides[1::2]))
+    excess = np.maximum(high / down / 1.3, wide / across / 2.5)
+    chosen = np.log2(np.maximum(excess, 1)).astype(int).tolist()
+    # A canvas has twice the pixels of the picture that becomes of it: they hide what is sampled twice as coarsely.
+    methods = np.where(excess < 0.5, cv2.INTER_LINEAR, cv2.INTER_NEAREST).tolist()
+    return [(one.sizes[min(k, len(one.sizes) - 1)], how) for one, k, how in zip(textures, chosen, methods)]
 
 
 def pyramid(picture: NDArray[np.uint8], least: int = 6) -> Texture:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tdir.data._streets.camera import Floats
-from tdir.data._streets.canvas import levels
+from tdir.data._streets.canvas import Level, Sprite, levels
 from tdir.data._streets.foliage import leaf_table
 from tdir.data._streets.kinds import VEGETATION
 from tdir.data._streets.light import Light
@@ -18,6 +19,8 @@ from tdir.data._streets.stage import Layer, Painter, Stage
 from tdir.data._streets.textures import Texture
 
 _BARK = np.array([0.075, 0.055, 0.04])
+_TRUNK = np.array([(-1, -0.6, 0.12, 0.2), (0.2, 0.12, 0.6, 1)])
+"""The left and the right part of a trunk, in halves of its width at the foot."""
 _CIRCLE = np.linspace(0, 2 * np.pi, 18, endpoint=False)
 
 
@@ -73,25 +76,40 @@ class Trees(Layer):
         # The sun reaches crowns above the shadows of the street, but not what grows close to the ground.
         lit = np.where([m.trunk > 0 for m in self.members], 1, stage.lit(feet))
         first = stage.canvas.upright(depths, VEGETATION)
+        mirrored = bool(camera.turn[0] @ stage.light.sun > 0)
+        trunks, bark = self._trunks(foot, boxes, scale), self._bark(stage, first)
+        crowns = stage.canvas.sprites(boxes, [m.crown for m in self.members], mirrored)
         return [
-            partial(self._paint, stage, k, foot[k], boxes[k], float(scale[k]), float(lit[k]), first + k) if ok else None
-            for k, ok in enumerate(seen.tolist())
+            partial(self._paint, stage, k, trunks[k], bark[k], crown, float(lit[k]), first + k)
+            if crown is not None and seen[k]
+            else None
+            for k, crown in enumerate(crowns)
         ]
 
-    def _paint(self, stage: Stage, k: int, foot: Floats, box: Floats, scale: float, lit: float, surface: int) -> None:
-        canvas, light, tree = stage.canvas, stage.light, self.members[k]
-        right, _, ahead = canvas.camera.turn
+    def _trunks(self, foot: Floats, boxes: Floats, scale: Floats) -> NDArray[np.int32]:
+        """The left and the right part of each trunk, ``(n, 2, 4, 2)``: foot, top, top, foot."""
+        half = np.maximum(0.018 * scale * [m.height for m in self.members], 0.5)
+        outlines = np.empty((len(half), *_TRUNK.shape, 2))
+        outlines[..., 0] = foot[:, 0, None, None] + half[:, None, None] * _TRUNK
+        outlines[..., [0, 3], 1] = foot[:, 1, None, None]
+        outlines[..., [1, 2], 1] = 0.5 * (boxes[:, 1] + boxes[:, 3])[:, None, None]
+        return fixed(outlines)
+
+    def _bark(self, stage: Stage, first: int) -> list[list[Level]]:
+        """What the two parts of each trunk are painted with."""
+        right, count = stage.canvas.camera.turn[0], len(self.members)
+        colours = np.tile(_BARK * stage.light.arriving(np.stack([-right, right])), (count, 1))
+        both = levels(colours, first + np.repeat(np.arange(count), 2))
+        return [both[k : k + 2] for k in range(0, 2 * count, 2)]
+
+    def _paint(
+        self, stage: Stage, k: int, trunk: NDArray[np.int32], bark: list[Level], crown: Sprite, lit: float, surface: int
+    ) -> None:
+        tree = self.members[k]
         if tree.trunk:
-            half = max(0.018 * tree.height * scale, 0.5)
-            (x, y), top = foot.tolist(), 0.5 * float(box[1] + box[3])
-            halves = [
-                np.array([(x + a * half, y), (x + 0.6 * a * half, top), (x + 0.6 * b * half, top), (x + b * half, y)])
-                for a, b in ((-1, 0.2), (0.2, 1))
-            ]
-            colours = _BARK * light.arriving(np.stack([-right, right]))
-            canvas.fill([fixed(part) for part in halves], levels(colours, np.array([surface, surface])))
-        table = leaf_table(light, tree.leaf, lit, surface, -float(ahead @ light.sun))
-        canvas.sprite(box, tree.crown, table, mirrored=bool(right @ light.sun > 0))
+            stage.canvas.fill(trunk, bark)
+        facing = -float(stage.canvas.camera.turn[2] @ stage.light.sun)
+        stage.canvas.sprite(crown, leaf_table(stage.light, tree.leaf, lit, surface, facing))
 
     def shadows(self, road: Road, light: Light) -> list[Floats]:
         """Uneven discs where the crowns are, and the trunks."""

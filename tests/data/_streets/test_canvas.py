@@ -28,6 +28,18 @@ def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=float)
 
 
+def stretch(canvas: Canvas, pixels: np.ndarray, outline: np.ndarray, surface: int) -> None:
+    (stretched,) = canvas.stretched(pixels[None], [pyramid(picture())], outline[None])
+    assert stretched is not None
+    canvas.stretch(stretched, lit_table(np.ones(3), surface))
+
+
+def sprite(canvas: Canvas, place: list[float], shown: np.ndarray, surface: int, mirrored: bool = False) -> None:
+    (found,) = canvas.sprites(np.array([place]), [pyramid(shown)], mirrored)
+    assert found is not None
+    canvas.sprite(found, lit_table(np.ones(3), surface))
+
+
 def test_surfaces_are_numbered_and_keep_their_planes(canvas):
     first = canvas.upright(np.array([5.0, 8.0]), np.array([3, 4]))
     second = canvas.upright(np.array([2.0]), 7)
@@ -53,7 +65,7 @@ def test_the_nearer_of_two_things_hides_the_other(canvas):
 def test_a_texture_is_stretched_the_right_way_round(canvas):
     surface = canvas.upright(np.array([5.0]), 1)
     corners = box(10, 4, 50, 36)
-    canvas.stretch(corners, pyramid(picture()), lit_table(np.ones(3), surface), corners)
+    stretch(canvas, corners, corners, surface)
     for (y, x), colour in {(8, 14): (1, 0, 0), (8, 46): (0, 1, 0), (32, 14): (0, 0, 1), (32, 46): (1, 1, 1)}.items():
         np.testing.assert_allclose(canvas.pixels[y, x], [*(UNIT * c for c in colour), surface], atol=2)
     assert canvas.pixels[2, 30].tolist() == canvas.pixels[20, 55].tolist() == [0, 0, 0, 0]
@@ -61,7 +73,7 @@ def test_a_texture_is_stretched_the_right_way_round(canvas):
 
 def test_only_the_outline_of_a_texture_is_painted(canvas):
     surface = canvas.upright(np.array([5.0, 5.0]), 1) + 1
-    canvas.stretch(box(10, 4, 50, 36), pyramid(picture()), lit_table(np.ones(3), surface), box(10, 20, 50, 36))
+    stretch(canvas, box(10, 4, 50, 36), box(10, 20, 50, 36), surface)
     assert canvas.pixels[10, 30, 3] == 0
     assert canvas.pixels[30, 14].tolist() == [0, 0, UNIT, surface]
 
@@ -71,7 +83,7 @@ def test_a_sprite_leaves_holes_and_can_be_mirrored(canvas, mirrored):
     surface = canvas.upright(np.array([5.0, 5.0]), 1) + 1
     holed = picture()
     holed[16:, :, 3] = 0
-    canvas.sprite(np.array([10.0, 4, 50, 36]), pyramid(holed), lit_table(np.ones(3), surface), mirrored)
+    sprite(canvas, [10.0, 4, 50, 36], holed, surface, mirrored)
     red, green = ((8, 46), (8, 14)) if mirrored else ((8, 14), (8, 46))
     np.testing.assert_allclose(canvas.pixels[red], [UNIT, 0, 0, surface], atol=2)
     np.testing.assert_allclose(canvas.pixels[green], [0, UNIT, 0, surface], atol=2)
@@ -80,10 +92,17 @@ def test_a_sprite_leaves_holes_and_can_be_mirrored(canvas, mirrored):
 
 def test_a_sprite_that_is_mostly_off_the_canvas_shows_the_part_that_is_on_it(canvas):
     surface = canvas.upright(np.array([5.0, 5.0]), 1) + 1
-    canvas.sprite(np.array([-200.0, -10, 30, 50]), pyramid(picture()), lit_table(np.ones(3), surface))
+    sprite(canvas, [-200.0, -10, 30, 50], picture(), surface)
     np.testing.assert_allclose(canvas.pixels[5, 5], [0, UNIT, 0, surface], atol=2)
     np.testing.assert_allclose(canvas.pixels[35, 5], [UNIT, UNIT, UNIT, surface], atol=2)
     assert canvas.pixels[5, 40, 3] == 0
+
+
+def test_what_is_off_the_canvas_is_not_painted(canvas):
+    off = box(70, 4, 90, 36)
+    assert canvas.stretched(off[None], [pyramid(picture())], off[None]) == [None]
+    assert canvas.sprites(np.array([[10.0, -30, 50, -2]]), [pyramid(picture())]) == [None]
+    assert canvas.stretched(np.empty((0, 4, 2)), [], np.empty((0, 4, 2))) == []
 
 
 def test_a_polygon_behind_the_camera_is_not_painted_and_one_beside_it_is_cut(canvas):
