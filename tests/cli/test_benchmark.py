@@ -169,7 +169,8 @@ def test_two_processes_score_as_one(bundle: Path, voc: Path, tmp_path: Path, bro
     )  # fmt: skip
     assert (done.returncode != 0) is broken, done.stderr
     if broken:
-        assert len(re.findall(r"error: .*3\.xml: not a readable VOC annotation", done.stderr)) == 2
+        # Both know of it, but the launcher ends the slower one, perhaps before it says so.
+        assert re.search(r"error: .*3\.xml: not a readable VOC annotation", done.stderr)
         return
     assert done.stdout.count("4 images, longest side 64") == 1  # one of the processes speaks
     assert main(["benchmark", *argv, "--out", str(tmp_path / "one")]) == 0
