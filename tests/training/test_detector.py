@@ -54,14 +54,15 @@ def test_it_trains_a_detector_that_a_head_opens(tmp_path, kind):
     assert str(Path(__file__).parents[2]).encode() not in inside
 
 
-def test_torchvision_learns_to_find_things_in_scenes(tmp_path):
-    """Two scenes: after training the detector finds some of what it found nothing of before."""
+def test_torchvision_learns_scenes_by_heart(tmp_path):
+    """Two scenes: after training the detector finds most of what it found nothing of before."""
+    # MobileNet's batch norms take in a hundredth of each step: fewer steps leave them far from what the network sees.
     by = TorchvisionTraining(
-        "mobilenet_v3_small_fpn", OptimSettings(steps=150, batch_size=2, lr=3e-3, warmup=20, ema=0.9)
+        "mobilenet_v3_small_fpn", OptimSettings(steps=500, batch_size=2, lr=3e-3, warmup=20, ema=0.9)
     )
     two = {"type": "streets", "count": 2, "size": [96, 160]}
     train_detector(DetectorConfig(by, two, two, size=160, name="learnt"), tmp_path)
-    assert json.loads((tmp_path / "learnt.json").read_text())["scores"]["ap50"] > 0.03
+    assert json.loads((tmp_path / "learnt.json").read_text())["scores"]["ap50"] > 0.3
 
 
 def test_a_mirrored_image_has_its_boxes_mirrored():

@@ -16,6 +16,8 @@ from tdir.data._streets.textures import Table, Texture, fitting
 
 Level = tuple[float, ...]
 """A pixel: red, green, blue in units of ``UNIT``, and the number of the surface."""
+Box = tuple[slice, slice]
+"""Rows and columns of a canvas."""
 
 
 @dataclass
@@ -37,10 +39,6 @@ class Thing:
     box: Box
     within: float
     painted: int = 0
-
-
-Box = tuple[slice, slice]
-"""Rows and columns of a canvas."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +201,7 @@ class Canvas:
         if not textures:
             return []
         boxes = self._around(outlines.min(1), outlines.max(1))
-        corner = np.array([(0, 0) if box is None else (box[1].start, box[0].start) for box in boxes])[:, None]
+        corner = _corners(boxes)[:, None]
         # Pixel centres lie at whole numbers for OpenCV.
         targets, drawn = (pixels - corner - 0.5).astype(np.float32), fixed(outlines - corner)
         return [
@@ -238,7 +236,7 @@ class Canvas:
         """
         boxes = self._around(places[:, :2], places[:, 2:])
         pictures = [one.least(high) for one, high in zip(textures, (places[:, 3] - places[:, 1]).tolist())]
-        corner = np.array([(0, 0) if box is None else (box[1].start, box[0].start) for box in boxes])
+        corner = _corners(boxes)
         steps = (places[:, 2:] - places[:, :2]) / [picture.shape[1::-1] for picture in pictures]
         starts = places[:, :2] - corner
         if mirrored:
@@ -264,6 +262,11 @@ class Canvas:
         first, last = (np.minimum(np.maximum(edge, 0), size) for edge in (np.floor(low), np.ceil(high)))
         edges = np.concatenate([first, last], axis=1).astype(int).tolist()
         return [(slice(b, d), slice(a, c)) if a < c and b < d else None for a, b, c, d in edges]
+
+
+def _corners(boxes: Sequence[Box | None]) -> NDArray[np.integer]:
+    """The left and the top of boxes, ``(n, 2)``; 0 for none."""
+    return np.array([(0, 0) if box is None else (box[1].start, box[0].start) for box in boxes])
 
 
 def levels(colours: Floats, surfaces: NDArray[np.integer]) -> list[Level]:
