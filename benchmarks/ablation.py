@@ -21,7 +21,7 @@ from typing import Any
 from several_seeds import spread, trained, write_result
 
 from tdir.cli.arguments import Options
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError
 from tdir.evaluation import readable, vat_rows
 from tdir.registry import closest
@@ -63,7 +63,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 ROWS = ("vat", "clean + vat")
 
 
-def scored(config: TrainConfig, data_set: DetectionSet, work_dir: Path, device: str) -> dict[str, Any]:
+def scored(config: TrainConfig, data_set: ImageSet, work_dir: Path, device: str) -> dict[str, Any]:
     """mAP50-95 and mAP50 of one training on the degraded images and on the clean ones, found or made."""
     file = work_dir / "scores.json"
     pipeline = trained(config, work_dir, device)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import tdir
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError
 from tdir.evaluation import base_rows, readable, vat_rows
 from tdir.metrics.scores import DetectionScores
@@ -90,7 +90,7 @@ def measure(config: TrainConfig, seeds: list[int], oracle: bool, work_dir: Path,
     return result
 
 
-def oracle_row(config: TrainConfig, seed: int, data_set: DetectionSet, work_dir: Path, device: str) -> DetectionScores:
+def oracle_row(config: TrainConfig, seed: int, data_set: ImageSet, work_dir: Path, device: str) -> DetectionScores:
     """The same translator, trained with the clean images' labels on the degraded ones and without the mix."""
     supervised = replace(
         config,

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from tdir import distributed
 from tdir.data.classes import match_classes, unmatched_classes
 from tdir.data.degradations import Degraded
-from tdir.data.sample import DetectionSet, Sample, check_skipped
+from tdir.data.sample import ImageSet, Sample, check_skipped
 from tdir.errors import DataError
 from tdir.metrics.bootstrap import Bootstrap
 from tdir.metrics.protocols import PROTOCOLS, Protocol
@@ -26,7 +26,7 @@ COCO = PROTOCOLS["coco"]
 log = logging.getLogger("tdir")
 
 
-def readable(data_set: DetectionSet, limit: int | None = None) -> tuple[DetectionSet, list[str]]:
+def readable(data_set: ImageSet, limit: int | None = None) -> tuple[ImageSet, list[str]]:
     """The images of a set that can be read, found out once, so that all rows are scored on the same ones.
 
     Args:
@@ -80,7 +80,7 @@ class Scoring:
 
 
 def evaluate(
-    pipeline: Pipeline, data_set: DetectionSet, name: str = "evaluate", scoring: Scoring = Scoring()
+    pipeline: Pipeline, data_set: ImageSet, name: str = "evaluate", scoring: Scoring = Scoring()
 ) -> DetectionScores:
     """mAP of a pipeline on the classes that a data set labels.
 
@@ -136,7 +136,7 @@ def stages(pipeline: Pipeline) -> dict[str, Pipeline]:
     return found if pipeline.translator is None else {**found, "vat": pipeline}
 
 
-def base_rows(pipeline: Pipeline, data_set: DetectionSet, scoring: Scoring = Scoring()) -> dict[str, DetectionScores]:
+def base_rows(pipeline: Pipeline, data_set: ImageSet, scoring: Scoring = Scoring()) -> dict[str, DetectionScores]:
     """The rows that no training changes, and what the restorer alone does to clean images.
 
     The clean rows exist where the clean images are at hand.
@@ -162,7 +162,7 @@ def _warn_of_classes(scores: DetectionScores, known: Sequence[str]) -> None:
         log.warning("no object of these classes to find, they are left out of the mean: %s", ", ".join(absent))
 
 
-def vat_rows(pipeline: Pipeline, data_set: DetectionSet, scoring: Scoring = Scoring()) -> dict[str, DetectionScores]:
+def vat_rows(pipeline: Pipeline, data_set: ImageSet, scoring: Scoring = Scoring()) -> dict[str, DetectionScores]:
     """The pipeline on the degraded images and, where they exist, the whole pipeline on the clean ones."""
     rows = {"vat": evaluate(pipeline, data_set, "vat", scoring)}
     if data_set.clean is not None:

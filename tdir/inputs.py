@@ -40,12 +40,6 @@ class Prepared:
     size: tuple[int, int]
     given: Tensor | None = None
 
-    @property
-    def scale(self) -> tuple[float, float]:
-        """Factors (x, y) from the computed to the given size."""
-        height, width = self.pixels.shape[1:]
-        return self.size[1] / width, self.size[0] / height
-
     def answer(self, image: Tensor, bgr: bool) -> Pixels | Tensor:
         """``(3, h, w)`` as what was given: its size, and a tensor for a tensor, a uint8 array for all else."""
         if image.shape[1:] != self.size:

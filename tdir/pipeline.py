@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tdir import bundle as bundles
 from tdir import packing
-from tdir.data.images import pad_batch
+from tdir.data.images import by_shape, pad_batch
 from tdir.errors import ConfigError
 from tdir.heads.base import Head
 from tdir.inputs import Images, Prepared, as_given, as_list, prepare
@@ -20,7 +20,7 @@ from tdir.parts import head as build_head
 from tdir.ranges import COUNT, SHARE
 from tdir.registry import closest
 from tdir.restorers.base import Restorer
-from tdir.structures import Detections, check_images
+from tdir.structures import Prediction, check_images
 from tdir.translators.base import Translator
 
 BATCH_SIZE = 8
@@ -81,40 +81,45 @@ class Pipeline(nn.Module):
     def predict(
         self,
         images: Images,
-        score: float = 0.25,
+        score: float | None = None,
         iou: float = 0.7,
         max_det: int = 300,
         batch_size: int = BATCH_SIZE,
         bgr: bool = False,
     ) -> Any:
-        """Detections, in pixels of the images given; one for one image, a list for a list or a batch.
+        """What the head says, in pixels of the images given; one answer for one image, a list for a list or a batch.
 
         Args:
             images: a path; a uint8 array ``(H, W, 3)``; a float tensor ``(3, H, W)`` or ``(N, 3, H, W)`` in [0, 1];
                 or a list of these, of any sizes.
-            score: the least confidence, in [0, 1].
-            iou: boxes of one class that overlap more are one object, in [0, 1].
-            max_det: the most boxes of an image.
+            score: the least confidence, in [0, 1]; default: the head's own, 0.25 for boxes, 0 for maps and classes.
+            iou: boxes of one class that overlap more are one object, in [0, 1]; detectors only.
+            max_det: the most boxes of an image; detectors only.
             batch_size: images that meet on one canvas.
             bgr: arrays are BGR, as OpenCV frames are; files and tensors are RGB always.
 
         Returns:
-            Detections on the device of the tensor given, on the CPU for files and arrays.
+            Detections, SemanticMap or ClassScores, by the head's task, on the device of the tensor given, on the CPU
+            for files and arrays.
 
         Raises:
             DataError: if a file is missing or not an image.
             ShapeError: if an array or a tensor has another shape, type or range.
             ConfigError: if a setting is out of range.
         """
-        _check_settings(score, iou, max_det, batch_size)
+        settings = _decoding(score, iou, max_det)
+        COUNT.check("batch_size", batch_size)
 
-        def detect(batch: list[Prepared]) -> list[Detections]:
+        def predict(batch: list[Prepared]) -> list[Prediction]:
             # Padded after the translation and not before: an image's result does not depend on its company.
-            canvas, _ = pad_batch(self._seen(batch))
-            found = self.head.decode(self.head(canvas), score=score, iou=iou, max_det=max_det)
-            return [_on_the_given(one, image) for one, image in zip(found, batch, strict=True)]
+            seen = self._seen(batch)
+            answers: dict[int, Prediction] = {}
+            for rows in [list(range(len(batch)))] if self.head.pads else by_shape(seen):
+                canvas, _ = pad_batch([seen[i] for i in rows])
+                answers.update(zip(rows, self.head.decode(self.head(canvas), **settings), strict=True))
+            return [_on_the_given(answers[i], image) for i, image in enumerate(batch)]
 
-        return as_given(images, self._answers(images, bgr, batch_size, detect))
+        return as_given(images, self._answers(images, bgr, batch_size, predict))
 
     def enhance(self, images: Images, bgr: bool = False) -> Any:
         """What the head sees, at the size of the images given: computed at ``size``, then resized.
@@ -155,11 +160,8 @@ class Pipeline(nn.Module):
     def _seen(self, batch: list[Prepared]) -> list[Tensor]:
         """The translated images, ``(3, h, w)`` each; those of one shape are computed together, none is padded."""
         like = next(self.head.parameters())
-        groups: dict[torch.Size, list[int]] = {}
-        for i, image in enumerate(batch):
-            groups.setdefault(image.pixels.shape, []).append(i)
         seen: dict[int, Tensor] = {}
-        for rows in groups.values():
+        for rows in by_shape([image.pixels for image in batch]):
             images = torch.stack([batch[i].pixels.to(like) for i in rows])
             seen.update(zip(rows, self.translated(images), strict=True))
         return [seen[i] for i in range(len(batch))]
@@ -252,17 +254,21 @@ def _check_part(kind: str, part: Any, base: type) -> None:
         raise ConfigError(f"the {kind} of a pipeline must be a tdir {base.__name__}, got {type(part).__name__}: {fix}")
 
 
-def _check_settings(score: float, iou: float, max_det: int, batch_size: int) -> None:
-    SHARE.check("score", score)
+def _decoding(score: float | None, iou: float, max_det: int) -> dict[str, Any]:
+    """What ``decode`` is called with."""
     SHARE.check("iou", iou)
     COUNT.check("max_det", max_det)
-    COUNT.check("batch_size", batch_size)
+    if score is None:
+        return {"iou": iou, "max_det": max_det}
+    SHARE.check("score", score)
+    return {"score": score, "iou": iou, "max_det": max_det}
 
 
-def _on_the_given(found: Detections, image: Prepared) -> Detections:
-    """Boxes on the canvas as boxes on the image given, without those that lie on padding alone."""
+def _on_the_given(found: Prediction, image: Prepared) -> Prediction:
+    """What is said of the canvas as said of the image given, without what lies on padding alone."""
     device = "cpu" if image.given is None else image.given.device
-    return found.scaled(*image.scale).clipped(image.size).to(device)
+    height, width = image.pixels.shape[1:]
+    return found.resized((height, width), image.size).to(device)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tdir.data.degradations import Degradation, Degraded
 from tdir.data.images import Depth, Pixels
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError, DataError
 from tdir.evaluation import Scoring, base_rows, differences, evaluate, readable, recovered, vat_rows
 from tdir.heads.base import Head
@@ -27,7 +27,7 @@ from tdir.translators.base import Translator
 COUNT = 6
 
 
-class Squares(DetectionSet):
+class Squares(ImageSet):
     """White squares on black, one an image."""
 
     def __init__(

@@ -34,7 +34,7 @@ from tdir.cli.arguments import HEAD, Options, add_compute_arguments, folder, nat
 from tdir.data.images import write_image
 from tdir.data.layouts import PLAIN, layout_of, with_labels, without_files
 from tdir.data.published import PUBLISHED, located
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError, DataError
 from tdir.evaluation import Scoring, base_rows, readable, stages, vat_rows
 from tdir.metrics.protocols import PROTOCOLS, Protocol, protocol_named
@@ -168,7 +168,7 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
     return pipeline
 
 
-def _data(args: argparse.Namespace) -> tuple[DetectionSet, dict[str, Any]]:
+def _data(args: argparse.Namespace) -> tuple[ImageSet, dict[str, Any]]:
     """The data set, and how it was read."""
     reader = _named(args) if args.benchmark else _reader(args)
     settings = {**reader, **({"classes": args.classes} if args.classes else {})}
@@ -218,7 +218,7 @@ def _name(args: argparse.Namespace) -> str:
     return "_".join(filter(None, ["benchmark", system, data, args.degradation]))
 
 
-def _pictures(pipeline: Pipeline, data_set: DetectionSet, count: int) -> np.ndarray:
+def _pictures(pipeline: Pipeline, data_set: ImageSet, count: int) -> np.ndarray:
     """One line of pictures for an image, with what the head finds in each."""
     systems = stages(pipeline)
     columns = {row: (data_set, system) for row, system in systems.items()}
@@ -230,7 +230,7 @@ def _pictures(pipeline: Pipeline, data_set: DetectionSet, count: int) -> np.ndar
 
 
 def _examples(
-    pipeline: Pipeline, data_set: DetectionSet, rows: Mapping[str, object], found: list[tuple[int, float]]
+    pipeline: Pipeline, data_set: ImageSet, rows: Mapping[str, object], found: list[tuple[int, float]]
 ) -> list[Example]:
     """Images with what the head finds in them as they are, and after the last thing that is done to them."""
     systems = stages(pipeline)

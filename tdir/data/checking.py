@@ -15,7 +15,7 @@ from tqdm import tqdm
 from tdir.data import manifest
 from tdir.data.classes import COCO_CLASSES, canonical
 from tdir.data.layouts import PLAIN, layout_of
-from tdir.data.sample import DetectionSet, find_root
+from tdir.data.sample import ImageSet, find_root
 from tdir.errors import DataError
 from tdir.registry import DATASETS
 
@@ -111,7 +111,7 @@ def check(root: str, layout: str | None = None, known_as: str | None = None) -> 
     return verdict
 
 
-def look(name: str, data_set: DetectionSet) -> Split:
+def look(name: str, data_set: ImageSet) -> Split:
     """Read every image and annotation of a split."""
     import imagehash  # here, as every data set's look-up imports this module, and its SciPy takes a while
 

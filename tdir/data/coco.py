@@ -11,14 +11,14 @@ import torch
 
 from tdir.data.boxes import from_corner
 from tdir.data.classes import canonical, label_positions
-from tdir.data.sample import DetectionSet, find_root
+from tdir.data.sample import ImageSet, find_root
 from tdir.errors import DataError, shown
 from tdir.registry import DATASETS, closest
 from tdir.structures import Detections
 
 
 @DATASETS.register_module("coco")
-class COCO(DetectionSet):
+class COCO(ImageSet):
     """Images and boxes of one split.
 
     The boxes are ``left, top, width, height`` in continuous pixels; an object marked ``iscrowd`` is an ignored region.

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from tdir.data.images import Depth, Pixels
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.ranges import NATURAL, NOT_NEGATIVE, POSITIVE, SHARE, Range
 from tdir.registry import DEGRADATIONS
-from tdir.structures import Detections
+from tdir.structures import Prediction
 
 
 class Degradation(ABC):
@@ -152,7 +152,7 @@ def rng_for(name: str, seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode(errors="surrogateescape"))])
 
 
-class Degraded(DetectionSet):
+class Degraded(ImageSet):
     """A data set seen through a degradation; truth, names, paths and order stay.
 
     A photo's draw depends on ``seed`` and its name alone, so it looks the same in any order, subset or process.
@@ -166,17 +166,22 @@ class Degraded(DetectionSet):
         ConfigError: if ``seed`` is no whole number from 0.
     """
 
-    def __init__(self, data_set: DetectionSet, degradation: Degradation, seed: int = 0):
+    def __init__(self, data_set: ImageSet, degradation: Degradation, seed: int = 0):
         NATURAL.check("the seed of a degradation", seed)
         self.data_set, self.degradation, self.seed = data_set, degradation, seed
         self.clean = data_set
+        self.task = data_set.task
         self.classes: list[str] = data_set.classes
         self.paths: list[Path] = data_set.paths
         self.names: list[str] = data_set.names
         self.root = data_set.root
 
-    def truth(self, index: int) -> Detections | None:
-        """The boxes of image ``index``, as in the set that is degraded."""
+    def group(self, index: int) -> str | None:
+        """What image ``index`` is also scored with apart, as in the set that is degraded."""
+        return self.data_set.group(index)
+
+    def truth(self, index: int) -> Prediction | None:
+        """The truth of image ``index``, as in the set that is degraded."""
         return self.data_set.truth(index)
 
     def subset(self, indices: Sequence[int]) -> Degraded:

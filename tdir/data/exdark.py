@@ -11,7 +11,7 @@ import torch
 from tdir.data.boxes import from_corner, numbers
 from tdir.data.classes import canonical, label_positions
 from tdir.data.images import SUFFIXES
-from tdir.data.sample import DetectionSet, find_root, read_lines
+from tdir.data.sample import ImageSet, find_root, read_lines
 from tdir.errors import DataError, shown
 from tdir.registry import DATASETS, closest
 from tdir.structures import Detections
@@ -29,7 +29,7 @@ _IGNORED = 10
 
 
 @DATASETS.register_module("exdark")
-class ExDark(DetectionSet):
+class ExDark(ImageSet):
     """Images and boxes of one split of Exclusively Dark (Loh and Chan, CVIU 2019), as its authors ship it.
 
     The folder holds ``ExDark/<Class>/<image>``, ``ExDark_Annno/<Class>/<image>.txt`` and ``imageclasslist.txt``. File

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from tdir.data.images import list_images
-from tdir.data.sample import DetectionSet, find_root
+from tdir.data.sample import ImageSet, find_root
 from tdir.registry import DATASETS
 
 
 @DATASETS.register_module("folder")
-class Folder(DetectionSet):
+class Folder(ImageSet):
     """Every image below a folder, sorted by path; the name of an image is its path below the folder.
 
     Args:

@@ -157,6 +157,14 @@ def resize_longest(image: Pixels, size: int | None) -> Pixels:
     return np.asarray(cv2.resize(image, target, interpolation=method), dtype=np.uint8)
 
 
+def by_shape(images: Sequence[Tensor | np.ndarray]) -> list[list[int]]:
+    """The positions of images that have one shape, shape by shape."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for i, image in enumerate(images):
+        groups.setdefault(tuple(image.shape), []).append(i)
+    return list(groups.values())
+
+
 def pad_batch(images: Sequence[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
     """Images of different sizes on one canvas, each in the top left corner on grey (``PAD_VALUE``).
 

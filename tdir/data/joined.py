@@ -8,14 +8,14 @@ from itertools import accumulate
 from typing import Any
 
 from tdir.data.images import Depth, Pixels
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError
 from tdir.registry import DATASETS
 from tdir.structures import Detections
 
 
 @DATASETS.register_module("joined")
-class Joined(DetectionSet):
+class Joined(ImageSet):
     """The images of several sets, one set after the other, such as VOC 2007 and 2012.
 
     Args:
@@ -28,7 +28,7 @@ class Joined(DetectionSet):
     def __init__(self, sets: Sequence[Mapping[str, Any]]):
         if not sets:
             raise ConfigError("joined: sets is a list of data sets, got none")
-        self.sets: list[DetectionSet] = [DATASETS.build(one) for one in sets]
+        self.sets: list[ImageSet] = [DATASETS.build(one) for one in sets]
         self.classes = self.sets[0].classes
         for one in self.sets[1:]:
             if one.classes != self.classes:
@@ -41,7 +41,7 @@ class Joined(DetectionSet):
             raise ConfigError(f"joined: two images are named {twice!r}, and draws and caches go by the name")
         self._ends = list(accumulate(map(len, self.sets)))
 
-    def _place(self, index: int) -> tuple[DetectionSet, int]:
+    def _place(self, index: int) -> tuple[ImageSet, int]:
         if not 0 <= index < len(self):
             raise IndexError(f"no image {index} in a set of {len(self)}")
         which = bisect_right(self._ends, index)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from tdir.data.sample import DetectionSet, find_root
+from tdir.data.sample import ImageSet, find_root
 from tdir.registry import DATASETS
 
 PLAIN = "folder"
@@ -29,7 +29,7 @@ def layout_of(root: str) -> dict[str, Any]:
     folder = find_root(root)
     for name in DATASETS.names():
         reader = DATASETS.get(name)
-        if isinstance(reader, type) and issubclass(reader, DetectionSet):
+        if isinstance(reader, type) and issubclass(reader, ImageSet):
             splits = reader.splits(folder)
             if splits:
                 return {"type": name, "split": min(splits, key=_rank)}

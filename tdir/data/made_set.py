@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tdir.data import manifest
 from tdir.data.made import sources
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.data.voc import VOC
 from tdir.errors import DataError
 from tdir.registry import DATASETS
@@ -71,7 +71,7 @@ class Made(VOC):
         return super().splits(folder) if (folder / manifest.FILE).is_file() else []
 
 
-class _Originals(DetectionSet):
+class _Originals(ImageSet):
     """The photos of a made set, in its order, under its names and with its truth."""
 
     def __init__(self, made: Made, paths: list[Path]):

@@ -1,4 +1,4 @@
-"""What every data set of tdir gives: samples with boxes, by index."""
+"""What every data set of tdir gives: samples with a truth, by index."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tdir.data.images import Depth, Pixels, image_size, read_image
 from tdir.errors import DataError
-from tdir.structures import Detections
+from tdir.structures import Detections, Prediction
 
 DATA_VARIABLE = "TDIR_DATA"
 _MOST_UNREADABLE = 0.01
@@ -23,13 +24,14 @@ class Sample:
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB at native size.
-        truth: boxes in pixels of the image; labels are positions in the set's ``classes``; ``None`` without a truth.
+        truth: boxes in pixels of the image, a map of its size, or its class; labels are positions in the set's
+            ``classes``; ``None`` without a truth.
         name: unique in its set and the same on every machine.
         path: the image file; in a set that has none, a name in its place.
     """
 
     image: Pixels
-    truth: Detections | None
+    truth: Prediction | None
     name: str
     path: Path
 
@@ -37,17 +39,20 @@ class Sample:
         """What a detector is trained to find here: every object that is not difficult.
 
         Raises:
-            DataError: if the image has no truth.
+            DataError: if the image has no truth, or one of another kind.
         """
         if self.truth is None:
             raise DataError(f"{self.name} has no labels, and a detector is trained with them: give a labelled set")
+        if not isinstance(self.truth, Detections):
+            raise DataError(f"{self.name} has a {type(self.truth).__name__}, and a detector is trained with boxes")
         return self.truth if self.truth.difficult is None else self.truth[~self.truth.difficult]
 
 
-class DetectionSet(ABC):
-    """Base of every detection data set: a sequence of samples.
+class ImageSet(ABC):
+    """Base of every data set: a sequence of samples.
 
     Attributes:
+        task: what its truths are for: "detection", "segmentation" or "classification".
         classes: the class names; a label is a position in this list.
         paths: the image files; in a set that has none, names in their place.
         names: one per image, unique, the same on every machine.
@@ -55,11 +60,12 @@ class DetectionSet(ABC):
         clean: the same images and truths before a degradation, where they are at hand.
     """
 
+    task: Literal["detection", "segmentation", "classification"] = "detection"
     classes: list[str]
     paths: list[Path]
     names: list[str]
     root: Path | None = None
-    clean: DetectionSet | None = None
+    clean: ImageSet | None = None
 
     @classmethod
     def splits(cls, folder: Path) -> list[str]:
@@ -67,8 +73,8 @@ class DetectionSet(ABC):
         return []
 
     @abstractmethod
-    def truth(self, index: int) -> Detections | None:
-        """The boxes of image ``index`` without reading its pixels; ``None`` if the set has no truth.
+    def truth(self, index: int) -> Prediction | None:
+        """The truth of image ``index`` without reading its pixels; ``None`` if the set has no truth.
 
         Raises:
             DataError: if the annotation is missing or malformed.
@@ -77,6 +83,10 @@ class DetectionSet(ABC):
     def photo(self, index: int) -> str:
         """What image ``index`` shows; images that tdir made of one photo have it in common."""
         return self.names[index]
+
+    def group(self, index: int) -> str | None:
+        """What image ``index`` is also scored with apart, such as its city; ``None`` in a set without such parts."""
+        return None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -120,12 +130,12 @@ class DetectionSet(ABC):
         """
         return image_size(self.paths[index])
 
-    def subset(self, indices: Sequence[int]) -> DetectionSet:
+    def subset(self, indices: Sequence[int]) -> ImageSet:
         """Some of the images, in the order of ``indices``."""
         return Subset(self, indices)
 
 
-class Subset(DetectionSet):
+class Subset(ImageSet):
     """Some images of a data set; each is the same sample as there.
 
     Args:
@@ -136,11 +146,12 @@ class Subset(DetectionSet):
         DataError: if an index is none of its positions.
     """
 
-    def __init__(self, data_set: DetectionSet, indices: Sequence[int]):
+    def __init__(self, data_set: ImageSet, indices: Sequence[int]):
         wrong = [index for index in indices if not 0 <= index < len(data_set)]
         if wrong:
             raise DataError(f"no image {wrong[0]} in a set of {len(data_set)}: indices run from 0")
         self.data_set, self.indices, self.classes = data_set, list(indices), data_set.classes
+        self.task = data_set.task
         self.paths = [data_set.paths[index] for index in indices]
         self.names = [data_set.names[index] for index in indices]
         self.root = data_set.root
@@ -150,8 +161,12 @@ class Subset(DetectionSet):
         """What image ``index`` shows, as in the whole set."""
         return self.data_set.photo(self.indices[index])
 
-    def truth(self, index: int) -> Detections | None:
-        """The boxes of image ``index``, as in the whole set."""
+    def group(self, index: int) -> str | None:
+        """What image ``index`` is also scored with apart, as in the whole set."""
+        return self.data_set.group(self.indices[index])
+
+    def truth(self, index: int) -> Prediction | None:
+        """The truth of image ``index``, as in the whole set."""
         return self.data_set.truth(self.indices[index])
 
     def image(self, index: int) -> Pixels:

@@ -20,7 +20,7 @@ from tdir.data._streets.render import Picture, Seen, render
 from tdir.data._streets.scene import draw_scene
 from tdir.data.classes import canonical, label_positions
 from tdir.data.images import Depth, Pixels
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError
 from tdir.ranges import COUNT, NATURAL
 from tdir.registry import DATASETS, closest
@@ -39,7 +39,7 @@ _LEAST_SHARE = 0.3
 
 
 @DATASETS.register_module("streets")
-class Streets(DetectionSet):
+class Streets(ImageSet):
     """Street scenes; scene ``i`` is a function of (seed, split, i) alone, and shows the same at any size.
 
     A box surrounds the visible pixels of an object. It is difficult if fewer than 48 pixels of it are seen, less than

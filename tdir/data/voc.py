@@ -13,7 +13,7 @@ from defusedxml import ElementTree
 from tdir.data.boxes import numbers
 from tdir.data.classes import COCO_CLASSES, canonical, label_positions
 from tdir.data.images import SUFFIXES
-from tdir.data.sample import DetectionSet, find_root, read_lines
+from tdir.data.sample import ImageSet, find_root, read_lines
 from tdir.errors import DataError
 from tdir.registry import DATASETS, closest
 from tdir.structures import Detections
@@ -24,7 +24,7 @@ _OBJECT, _NEWLINE = re.compile(rb"<object[\s>]"), b"\n"
 
 
 @DATASETS.register_module("voc")
-class VOC(DetectionSet):
+class VOC(ImageSet):
     """Images and boxes of one split.
 
     VOC counts pixels from 1 and means the last one inclusively; here a box is continuous and starts at 0, so that

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tdir.data.classes import COCO_CLASSES, canonical, label_positions
 from tdir.data.images import image_size, list_images
-from tdir.data.sample import DetectionSet, find_root, read_lines
+from tdir.data.sample import ImageSet, find_root, read_lines
 from tdir.errors import DataError, shown
 from tdir.registry import DATASETS, closest
 from tdir.structures import Detections
@@ -22,7 +22,7 @@ _SLACK = 0.01
 
 
 @DATASETS.register_module("yolo")
-class YOLO(DetectionSet):
+class YOLO(ImageSet):
     """Images and boxes of one split.
 
     A line of a label file reads ``class cx cy w h``, or ``class x1 y1 x2 y2 x3 y3 ...`` for an outline, of which the

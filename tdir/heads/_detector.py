@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, roi_align
 
-from tdir.errors import ConfigError, ShapeError
+from tdir.errors import ShapeError
 from tdir.heads.base import Background, Head
-from tdir.registry import closest
 from tdir.structures import Detections, concatenate
 
 
-class Detector(Head):
+class Detector(Head[Detections]):
     """Base of the detectors.
 
     Outputs have ``features``, maps ``(N, C_l, H_l, W_l)`` of every level, a length, and can be indexed by image. A
@@ -23,6 +22,7 @@ class Detector(Head):
     """
 
     task = "detection"
+    pads = True
 
     @property
     def strides(self) -> list[float]:
@@ -59,20 +59,6 @@ class Detector(Head):
         both = concatenate([first, second])
         assert both.scores is not None
         return both[batched_nms(both.boxes, both.scores, both.labels, iou)]
-
-    def choose(self, classes: Sequence[str] | None, names: Sequence[str]) -> list[int]:
-        """Note the classes of interest, all if ``None``; their positions among the names that the network knows.
-
-        Raises:
-            ConfigError: if a class is unknown, or one name is given instead of a list.
-        """
-        if isinstance(classes, str):
-            raise ConfigError(f"classes is a list of names, got {classes!r}: give [{classes!r}]")
-        self.classes = list(classes or names)
-        for name in self.classes:
-            if name not in names:
-                raise ConfigError(f"{self.weights_name} has no class {name!r}: {closest(name, names)}")
-        return [list(names).index(name) for name in self.classes]
 
 
 def on_image(points: Tensor, size: tuple[int, int]) -> Tensor:

@@ -20,7 +20,7 @@ import torch
 from tdir import __version__
 from tdir.data import manifest
 from tdir.data.degradations import Degraded
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.evaluation import COCO, differences, recovered
 from tdir.metrics.bootstrap import Bootstrap
 from tdir.metrics.protocols import Protocol
@@ -105,7 +105,7 @@ def describe_pipeline(pipeline: Pipeline, protocol: Protocol = COCO) -> dict[str
     }
 
 
-def describe_data(data_set: DetectionSet, unreadable: Sequence[str] = ()) -> dict[str, Any]:
+def describe_data(data_set: ImageSet, unreadable: Sequence[str] = ()) -> dict[str, Any]:
     """What was scored, as JSON values.
 
     Args:

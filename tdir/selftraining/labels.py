@@ -10,7 +10,7 @@ import torch
 from tdir.heads.base import Head
 from tdir.selftraining.nuq import NUQ
 from tdir.selftraining.store import Source, TeacherStore
-from tdir.structures import Detections
+from tdir.structures import Prediction
 
 
 @dataclass
@@ -18,11 +18,11 @@ class PseudoLabel:
     """What the teacher says of one image.
 
     Args:
-        target: the kept boxes with their labels; dropped boxes as ignored regions.
-        uncertainty: U, the mean risk of the kept boxes in [0, 1]; 0 without any.
+        target: what is kept with its labels; what is dropped is ignored.
+        uncertainty: U, the mean risk of what is kept in [0, 1]; 0 without any.
     """
 
-    target: Detections
+    target: Prediction
     uncertainty: float
 
 
@@ -34,12 +34,12 @@ def fit_risk(clean: TeacherStore, classes: int, dims: int = 32, neighbours: int 
     """
     said = [clean.source("image", i) for i in range(len(clean))]
     embeddings = torch.cat([source.embeddings for source in said])
-    labels = torch.cat([source.found.labels for source in said])
-    images = torch.repeat_interleave(torch.tensor([len(source.found) for source in said]))
+    labels = torch.cat([source.found.embedded_labels for source in said])
+    images = torch.repeat_interleave(torch.tensor([len(source.embeddings) for source in said]))
     return NUQ(dims, neighbours, seed=seed).fit(embeddings, labels, classes, images)
 
 
-def with_risk(source: Source, risk: NUQ | None, fitted: bool = False) -> Detections:
+def with_risk(source: Source, risk: NUQ | None, fitted: bool = False) -> Prediction:
     """The predictions of a source with their risk; 0 without an estimate.
 
     Args:
@@ -47,22 +47,14 @@ def with_risk(source: Source, risk: NUQ | None, fitted: bool = False) -> Detecti
         risk: the estimate, or ``None``.
         fitted: whether the estimate was fitted on these very predictions.
     """
-    found = source.found
-    if risk is None or not len(found):
-        total = torch.zeros(len(found))
-    else:
-        total = risk.risk(source.embeddings, fitted=fitted).total.float()
-    return Detections(found.boxes, found.labels, found.scores, risk=total)
+    if risk is None or not len(source.embeddings):
+        return source.found.with_risk(None)
+    return source.found.with_risk(risk.risk(source.embeddings, fitted=fitted).total)
 
 
-def filtered(found: Detections, epsilon: float) -> PseudoLabel:
-    """Keep what has a risk of at most ``epsilon``; the rest becomes ignored regions (Algorithm 1, line 6)."""
-    assert found.risk is not None
-    keep = found.risk <= epsilon
-    kept = found[keep]
-    target = Detections(kept.boxes, kept.labels).with_ignored(found.boxes[~keep])
-    assert kept.risk is not None
-    return PseudoLabel(target, float(kept.risk.mean()) if len(kept) else 0.0)
+def filtered(found: Prediction, epsilon: float) -> PseudoLabel:
+    """Keep what has a risk of at most ``epsilon``; the rest is ignored (Algorithm 1, line 6)."""
+    return PseudoLabel(*found.filtered(epsilon))
 
 
 def label_degraded(
@@ -72,7 +64,7 @@ def label_degraded(
     return [filtered(one, epsilon) for one in predictions_on_degraded(store, head, risk, iou)]
 
 
-def predictions_on_degraded(store: TeacherStore, head: Head, risk: NUQ | None, iou: float = 0.7) -> list[Detections]:
+def predictions_on_degraded(store: TeacherStore, head: Head, risk: NUQ | None, iou: float = 0.7) -> list[Prediction]:
     """The predictions on the versions that the store was studied with, merged, with their scores and risk.
 
     A store that was studied with "original" holds the predictions on the image before its degradation; those are then
@@ -91,6 +83,6 @@ def label_clean(store: TeacherStore, risk: NUQ | None) -> list[PseudoLabel]:
     return [filtered(one, 1.0) for one in predictions_on_clean(store, risk)]
 
 
-def predictions_on_clean(store: TeacherStore, risk: NUQ | None) -> list[Detections]:
+def predictions_on_clean(store: TeacherStore, risk: NUQ | None) -> list[Prediction]:
     """The predictions on the clean images, with their scores and risk."""
     return [with_risk(store.source("image", i), risk, fitted=True) for i in range(len(store))]

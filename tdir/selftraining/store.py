@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tdir.errors import DataError
-from tdir.structures import Detections
+from tdir.structures import KINDS, Prediction
 
 INDEX, PIXELS, PREDICTIONS = "index.json", "pixels.u8", "predictions.safetensors"
 
@@ -32,7 +32,7 @@ def content_key(parts: Mapping[str, Any]) -> str:
 class Source:
     """What the head said of one version of an image."""
 
-    found: Detections
+    found: Prediction
     embeddings: Tensor
 
 
@@ -55,6 +55,7 @@ class TeacherStore:
             self.names: list[str] = record["names"]
             self.sizes: list[tuple[int, int]] = [(height, width) for height, width in record["sizes"]]
             self.skipped: list[str] = record["skipped"]
+            self._kind = KINDS[record["kind"]]
             lengths = [2 * 3 * height * width for height, width in self.sizes]
             self._starts = np.concatenate([[0], np.cumsum(lengths)])
             self._pixels = np.memmap(folder / PIXELS, dtype=np.uint8, mode="r")
@@ -68,9 +69,10 @@ class TeacherStore:
         if len(self._pixels) != self._starts[-1]:
             raise ValueError(f"{PIXELS} has {len(self._pixels)} bytes for {self._starts[-1]}")
         for source in self.sources():
-            ends = self._predictions[f"{source}.ends"]
-            if len(ends) != len(self) + 1 or ends[-1] != len(self._predictions[f"{source}.boxes"]):
-                raise ValueError(f"{PREDICTIONS} has the {source} predictions of other images")
+            for column in self._columns(source):
+                ends = self._predictions[f"{source}.{column}.ends"]
+                if len(ends) != len(self) + 1 or ends[-1] != len(self._predictions[f"{source}.{column}"]):
+                    raise ValueError(f"{PREDICTIONS} has the {source} {column} of other images")
 
     @property
     def key(self) -> str:
@@ -91,11 +93,18 @@ class TeacherStore:
 
     def source(self, name: str, i: int) -> Source:
         """What the head said of version ``name`` of image i."""
-        start, end = self._predictions[f"{name}.ends"][i : i + 2].tolist()
-        part = {
-            key: self._predictions[f"{name}.{key}"][start:end] for key in ("boxes", "labels", "scores", "embeddings")
-        }
-        return Source(Detections(part["boxes"], part["labels"], part["scores"]), part["embeddings"].float())
+        part = {column: self._part(f"{name}.{column}", i) for column in self._columns(name)}
+        embeddings = part.pop("embeddings").float()
+        return Source(self._kind.from_columns(part, self.sizes[i]), embeddings)
+
+    def _columns(self, source: str) -> list[str]:
+        """The tensors that are kept of every prediction on a version."""
+        parts = [name.split(".") for name in self._predictions if not name.endswith(".ends")]
+        return [column for version, column in parts if version == source]
+
+    def _part(self, key: str, i: int) -> Tensor:
+        start, end = self._predictions[f"{key}.ends"][i : i + 2].tolist()
+        return self._predictions[key][start:end]
 
 
 def check_free(folder: Path, expected_bytes: int) -> None:
@@ -147,14 +156,14 @@ class TeacherWriter:
         self._pixels.close()
         tensors = {}
         for source, said in self._found.items():
-            ends = np.cumsum([0] + [len(one.found) for one in said])
-            tensors[f"{source}.ends"] = torch.from_numpy(ends)
-            tensors[f"{source}.boxes"] = torch.cat([one.found.boxes for one in said])
-            tensors[f"{source}.labels"] = torch.cat([one.found.labels for one in said])
-            tensors[f"{source}.scores"] = torch.cat([one.found.scores for one in said if one.found.scores is not None])
-            tensors[f"{source}.embeddings"] = torch.cat([one.embeddings.half() for one in said])
-        save_file({name: value.contiguous() for name, value in tensors.items()}, self.partial / PREDICTIONS)
-        index = {"names": self._names, "sizes": self._sizes, "skipped": skipped}
+            rows = [{**one.found.columns(), "embeddings": one.embeddings.half()} for one in said]
+            for column in rows[0]:
+                values = [row[column] for row in rows]
+                tensors[f"{source}.{column}"] = torch.cat(values).contiguous()
+                tensors[f"{source}.{column}.ends"] = torch.from_numpy(np.cumsum([0] + [len(value) for value in values]))
+        save_file(tensors, self.partial / PREDICTIONS)
+        kind = type(next(iter(self._found.values()))[0].found).__name__
+        index = {"names": self._names, "sizes": self._sizes, "skipped": skipped, "kind": kind}
         (self.partial / INDEX).write_text(json.dumps(index))
         shutil.rmtree(self.folder, ignore_errors=True)
         os.replace(self.partial, self.folder)

@@ -12,8 +12,8 @@ import torch
 from tqdm import tqdm
 
 from tdir.data.degradations import Degraded
-from tdir.data.images import pad_batch, resize_longest, to_tensor, to_uint8
-from tdir.data.sample import DetectionSet, check_skipped
+from tdir.data.images import by_shape, pad_batch, resize_longest, to_tensor, to_uint8
+from tdir.data.sample import ImageSet, check_skipped
 from tdir.errors import DataError
 from tdir.frozen import state_hash
 from tdir.heads.base import Head
@@ -52,14 +52,14 @@ class Teacher:
         self.restorer, self.head, self.size, self.cache_dir = restorer, head, size, Path(cache_dir)
         self.score, self.iou, self.batch_size, self.device = score, iou, batch_size, device
 
-    def key(self, data_set: DetectionSet, sources: tuple[str, ...]) -> str:
+    def key(self, data_set: ImageSet, sources: tuple[str, ...]) -> str:
         """The name of the cache of a data set: weights, settings and files."""
         files = [(name, *data_set.fingerprint(i)) for i, name in enumerate(data_set.names)]
         frozen = [state_hash(self.restorer), state_hash(self.head), _how_restored(self.restorer), self.head.classes]
         settings = [self.size, self.score, self.iou, sorted(sources), _how_degraded(data_set)]
-        return content_key({"files": files, "frozen": frozen, "settings": settings, "format": 3})
+        return content_key({"files": files, "frozen": frozen, "settings": settings, "format": 4})
 
-    def expected_bytes(self, data_set: DetectionSet) -> int:
+    def expected_bytes(self, data_set: ImageSet) -> int:
         """The estimated size of the cache of a set, bytes, from the sizes of some of its images."""
         sides = []
         for i in np.unique(np.linspace(0, len(data_set) - 1, _LOOKED_AT, dtype=int)).tolist():
@@ -68,7 +68,7 @@ class Teacher:
         scaled = [(height * width / max(height, width) ** 2) for height, width in sides] or [1.0]
         return round(len(data_set) * 2 * 3 * self.size**2 * sum(scaled) / len(scaled))
 
-    def study(self, data_set: DetectionSet, sources: tuple[str, ...]) -> TeacherStore:
+    def study(self, data_set: ImageSet, sources: tuple[str, ...]) -> TeacherStore:
         """The cache of a data set, found on disk or made.
 
         Args:
@@ -81,7 +81,7 @@ class Teacher:
         """
         return self.study_all([(data_set, sources)])[0]
 
-    def study_all(self, wanted: Sequence[tuple[DetectionSet, tuple[str, ...]]]) -> list[TeacherStore]:
+    def study_all(self, wanted: Sequence[tuple[ImageSet, tuple[str, ...]]]) -> list[TeacherStore]:
         """As :meth:`study` of each; before the first is made there has to be room for all of them."""
         for data_set, sources in wanted:
             if "original" in sources and not isinstance(data_set, Degraded):
@@ -96,7 +96,7 @@ class Teacher:
             log.info("teacher: %d images in %s%s", len(store), store.folder, left_out)
         return [stores[folder] for folder in folders]
 
-    def _made(self, folder: Path, data_set: DetectionSet, sources: tuple[str, ...]) -> TeacherStore:
+    def _made(self, folder: Path, data_set: ImageSet, sources: tuple[str, ...]) -> TeacherStore:
         log.info("teacher: asking about %d images, about %.2f GB", len(data_set), self.expected_bytes(data_set) / 1e9)
         skipped: list[str] = []
         with (
@@ -109,7 +109,7 @@ class Teacher:
             return writer.finish(skipped)
 
     def _batches(
-        self, data_set: DetectionSet, sources: tuple[str, ...], skipped: list[str]
+        self, data_set: ImageSet, sources: tuple[str, ...], skipped: list[str]
     ) -> Iterator[tuple[list[str], dict[str, list[np.ndarray]]]]:
         names: list[str] = []
         versions: dict[str, list[np.ndarray]] = {"image": [], "original": []}
@@ -143,17 +143,21 @@ class Teacher:
 
     def _restored(self, images: list[np.ndarray]) -> list[np.ndarray]:
         """The restored versions of uint8 images; none is padded, as none is in use: a restorer may see it all."""
-        groups: dict[tuple[int, ...], list[int]] = {}
-        for i, image in enumerate(images):
-            groups.setdefault(image.shape, []).append(i)
         restored: dict[int, np.ndarray] = {}
-        for rows in groups.values():
+        for rows in by_shape(images):
             batch = torch.stack([to_tensor(images[i]) for i in rows])
             restored.update(zip(rows, map(to_uint8, self.restorer(batch.to(self.device)))))
         return [restored[i] for i in range(len(images))]
 
     def _ask(self, images: list[np.ndarray]) -> list[Source]:
         """Predictions and embeddings on uint8 images."""
+        said: dict[int, Source] = {}
+        for rows in [list(range(len(images)))] if self.head.pads else by_shape(images):
+            said.update(zip(rows, self._ask_together([images[i] for i in rows]), strict=True))
+        return [said[i] for i in range(len(images))]
+
+    def _ask_together(self, images: list[np.ndarray]) -> list[Source]:
+        """The same of images that share a canvas."""
         batch, sizes = pad_batch([to_tensor(image) for image in images])
         outputs = self.head(batch.to(self.device))
         found = self.head.decode(outputs, score=self.score, iou=self.iou)
@@ -181,12 +185,12 @@ def _how_restored(restorer: Restorer) -> list[object]:
     return [type(restorer).__name__, settings, *program]
 
 
-def _original(data_set: DetectionSet, i: int) -> np.ndarray:
+def _original(data_set: ImageSet, i: int) -> np.ndarray:
     assert isinstance(data_set, Degraded)
     return data_set.data_set.image(i)
 
 
-def _how_degraded(data_set: DetectionSet) -> list[object]:
+def _how_degraded(data_set: ImageSet) -> list[object]:
     if not isinstance(data_set, Degraded):
         return []
     return [data_set.degradation.settings(), data_set.seed, *_how_degraded(data_set.data_set)]

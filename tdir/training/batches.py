@@ -13,7 +13,7 @@ from tdir.data.images import PAD_VALUE, to_tensor
 from tdir.errors import DataError
 from tdir.selftraining.labels import PseudoLabel
 from tdir.selftraining.store import TeacherStore
-from tdir.structures import Detections
+from tdir.structures import Prediction
 
 
 @dataclass
@@ -30,8 +30,8 @@ class Batch:
     clean: Tensor
     clean_restored: Tensor
     clean_mask: Tensor
-    degraded_labels: list[Detections]
-    clean_labels: list[Detections]
+    degraded_labels: list[Prediction]
+    clean_labels: list[Prediction]
     degraded_uncertainty: Tensor
     clean_uncertainty: Tensor
     names: list[str]

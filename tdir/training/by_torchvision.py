@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from tdir import parts
 from tdir.data.images import resize_longest
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError
 from tdir.heads._retinanet import ARCHITECTURES
 from tdir.heads.base import Head
@@ -48,9 +48,7 @@ class TorchvisionTraining:
             raise ConfigError(f"torchvision has no RetinaNet {self.model!r}: {closest(str(self.model), ARCHITECTURES)}")
         check_steps(self.optim)
 
-    def train(
-        self, sets: Mapping[str, DetectionSet], size: int, seed: int, file: Path, device: torch.device | str
-    ) -> None:
+    def train(self, sets: Mapping[str, ImageSet], size: int, seed: int, file: Path, device: torch.device | str) -> None:
         """Train on ``sets["train"]`` at a longest side of ``size``, and write the averaged weights to ``file``.
 
         Raises:
@@ -85,7 +83,7 @@ class TorchvisionTraining:
         return parts.head("retinanet", file, names=classes)
 
 
-def _example(data_set: DetectionSet, index: int, size: int) -> Example:
+def _example(data_set: ImageSet, index: int, size: int) -> Example:
     sample = data_set[index]
     image = resize_longest(sample.image, size)
     height, width = (after / before for after, before in zip(image.shape[:2], sample.image.shape[:2], strict=True))

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from tdir import parts
 from tdir.data.images import write_image
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError
 from tdir.heads.base import Head
 from tdir.heads.yolo import require_ultralytics
@@ -57,9 +57,7 @@ class UltralyticsTraining:
         for name, allowed in _RANGES.items():
             allowed.check(f"by.{name}", getattr(self, name))
 
-    def train(
-        self, sets: Mapping[str, DetectionSet], size: int, seed: int, file: Path, device: torch.device | str
-    ) -> None:
+    def train(self, sets: Mapping[str, ImageSet], size: int, seed: int, file: Path, device: torch.device | str) -> None:
         """Train on ``sets["train"]`` at a longest side of ``size``, and write the averaged weights to ``file``.
 
         Raises:
@@ -113,7 +111,7 @@ def write_portable(checkpoint: Path, file: Path) -> None:
     torch.save(content, file)
 
 
-def write_yolo(root: Path, sets: Mapping[str, DetectionSet]) -> Path:
+def write_yolo(root: Path, sets: Mapping[str, ImageSet]) -> Path:
     """Write data sets as PNG files and labels in YOLO layout; difficult objects are left out.
 
     Returns:

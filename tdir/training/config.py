@@ -13,7 +13,7 @@ from mmengine.config import Config
 from tdir import parts
 from tdir.data.degradations import Degraded
 from tdir.data.layouts import layout_of
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError
 from tdir.ranges import COUNT, NATURAL, SHARE, Range
 from tdir.registry import DATASETS, DEGRADATIONS, closest
@@ -242,7 +242,7 @@ def checked(kind: type[Settings], values: Mapping[str, Any], where: str = "confi
         raise ConfigError(f"{where}: {error}".replace(f"{kind.__name__}.__init__() ", "")) from error
 
 
-def build_data(settings: Mapping[str, Any], degrade: bool = True) -> DetectionSet:
+def build_data(settings: Mapping[str, Any], degrade: bool = True) -> ImageSet:
     """The data set of a config's "degraded", "clean" or "val".
 
     Args:
@@ -270,7 +270,7 @@ def build_data(settings: Mapping[str, Any], degrade: bool = True) -> DetectionSe
     return Degraded(data_set, DEGRADATIONS.build(degradation), seed)
 
 
-def _without(data_set: DetectionSet, names: Sequence[str]) -> DetectionSet:
+def _without(data_set: ImageSet, names: Sequence[str]) -> ImageSet:
     if not names:
         return data_set
     for name in names:

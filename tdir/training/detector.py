@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError
 from tdir.evaluation import evaluate, readable
 from tdir.heads.base import Head
@@ -101,7 +101,7 @@ def train_detector(config: DetectorConfig, work_dir: Path, device: torch.device 
     return file
 
 
-def _record(config: DetectorConfig, head: Head, val: DetectionSet) -> dict[str, Any]:
+def _record(config: DetectorConfig, head: Head, val: ImageSet) -> dict[str, Any]:
     scores = evaluate(Pipeline(Identity(), None, head, config.size), val)
     log.info("mAP50-95 %.3f, mAP50 %.3f on %d images", scores.map, scores.ap50, len(val))
     return {"config": portable(asdict(config)), "scores": scores.as_dict(), "environment": environment()}

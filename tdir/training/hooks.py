@@ -13,7 +13,7 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from tdir.data.images import resize_longest
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.errors import DataError
 from tdir.evaluation import base_rows, readable, recovered, vat_rows
 from tdir.metrics.scores import DetectionScores
@@ -41,7 +41,7 @@ def _keep_until(file: Path, step: int) -> None:
     file.write_text("".join(line for line in kept if json.loads(line)["step"] <= step))
 
 
-def _warn_of_seen(scored: DetectionSet, config: TrainConfig) -> None:
+def _warn_of_seen(scored: ImageSet, config: TrainConfig) -> None:
     """Say so if images to score on are trained on too."""
     trained = {file for settings in (config.degraded, config.clean) for file in _files(build_data(settings))}
     if seen := len(trained & _files(scored)):
@@ -52,7 +52,7 @@ def _warn_of_seen(scored: DetectionSet, config: TrainConfig) -> None:
         )
 
 
-def _files(data_set: DetectionSet) -> set[Path]:
+def _files(data_set: ImageSet) -> set[Path]:
     """The image files, wherever links lead; none for a set that has no files."""
     return {path.resolve() for path in data_set.paths if path.is_file()}
 
@@ -112,7 +112,7 @@ class Validation(Hook):
 
     def __init__(self, pipeline: Pipeline, config: TrainConfig, work_dir: Path):
         self.pipeline, self.every, self.pictures = pipeline, config.validate_every, config.pictures
-        self.data_set: DetectionSet | None = None
+        self.data_set: ImageSet | None = None
         self.unreadable: list[str] = []
         if config.val:
             self.data_set, self.unreadable = readable(build_data(config.val))

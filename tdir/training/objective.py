@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -14,7 +15,7 @@ from tdir.errors import ConfigError
 from tdir.heads.base import Background, Head
 from tdir.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from tdir.selftraining.umix import Mode, mix, mixing_weights, term_weight
-from tdir.structures import Detections
+from tdir.structures import Prediction
 from tdir.training.batches import Batch
 from tdir.translators.base import Translator
 
@@ -147,15 +148,15 @@ class VaTObjective(nn.Module):
         attached = 0 * translated.sum()
         return {"clean": clean.mean() + attached, "mix_degraded": low.mean(), "mix_clean": high.mean()}
 
-    def _labels_on_mix(self, batch: Batch, mask: Tensor) -> tuple[list[Detections], list[Detections]]:
-        """Y_LQ and Y_HQ for the mix: the other image's boxes are in the picture too, so they are no background."""
+    def _labels_on_mix(self, batch: Batch, mask: Tensor) -> tuple[Sequence[Prediction], Sequence[Prediction | None]]:
+        """Y_LQ and Y_HQ for the mix: the other image's objects are in the picture too, so they are no background."""
         low = _with_padding(batch.degraded_labels, mask)
         if self.settings.alpha is None:
-            return low, [Detections.empty(mask.device) for _ in batch.clean_labels]
+            return low, [None] * len(low)
         high = _with_padding(batch.clean_labels, mask)
         return (
-            [own.with_ignored(other.boxes) for own, other in zip(low, batch.clean_labels)],
-            [own.with_ignored(other.boxes) for own, other in zip(high, batch.degraded_labels)],
+            [own.beside(other) for own, other in zip(low, batch.clean_labels)],
+            [own.beside(other) for own, other in zip(high, batch.degraded_labels)],
         )
 
     def _share(self, step: int, images: Tensor) -> Tensor:
@@ -190,14 +191,5 @@ def _masked_l1(wanted: Tensor, got: Tensor, mask: Tensor) -> Tensor:
     return ((wanted - got).abs() * mask).sum() / (3 * mask.sum())
 
 
-def padding_regions(mask: Tensor) -> list[Tensor]:
-    """The padding of every image as ``(2, 4)`` boxes, right and below, from masks ``(N, 1, H, W)``."""
-    height, width = mask.shape[-2:]
-    rows, columns = mask[:, 0, :, 0].sum(1).tolist(), mask[:, 0, 0].sum(1).tolist()
-    return [
-        torch.tensor([[w, 0, width, height], [0, h, width, height]], device=mask.device) for h, w in zip(rows, columns)
-    ]
-
-
-def _with_padding(labels: list[Detections], mask: Tensor) -> list[Detections]:
-    return [label.with_ignored(strips) for label, strips in zip(labels, padding_regions(mask))]
+def _with_padding(labels: list[Prediction], mask: Tensor) -> list[Prediction]:
+    return [label.on_canvas(one) for label, one in zip(labels, mask)]

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from tdir import parts
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.errors import DataError
 from tdir.heads.base import Head
 from tdir.report.pictures import spread
@@ -105,7 +105,7 @@ def preview(config: TrainConfig, work_dir: Path, device: torch.device | str = "c
     _report(figures, work_dir)
 
 
-def _sample(data_set: DetectionSet, limit: int) -> DetectionSet:
+def _sample(data_set: ImageSet, limit: int) -> ImageSet:
     readable = []
     for i in spread(len(data_set), limit):
         try:
@@ -119,7 +119,7 @@ def _sample(data_set: DetectionSet, limit: int) -> DetectionSet:
     return data_set.subset(readable)
 
 
-def _taught(teacher: Teacher, config: TrainConfig, low: DetectionSet, high: DetectionSet) -> Taught:
+def _taught(teacher: Teacher, config: TrainConfig, low: ImageSet, high: ImageSet) -> Taught:
     """What the teacher says; without a risk where the sample, unlike perhaps the whole set, is too small for one."""
     try:
         return taught_by(teacher, config, low, high)
@@ -131,7 +131,7 @@ def _figures(
     config: TrainConfig,
     teacher: Teacher,
     taught: Taught,
-    sets: tuple[DetectionSet, DetectionSet],
+    sets: tuple[ImageSet, ImageSet],
     seconds: tuple[float, float],
 ) -> Figures:
     """The figures from both whole sets and the seconds an image of the teacher and a step took."""

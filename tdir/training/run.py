@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from tdir import distributed, parts
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError, DataError
 from tdir.heads.base import Head
 from tdir.pipeline import Pipeline
@@ -74,7 +74,7 @@ def build_teacher(
     return Teacher(restorer, head, config.size, cache_dir, settings.score, settings.iou, settings.batch_size, device)
 
 
-def taught_by(teacher: Teacher, config: TrainConfig, degraded_set: DetectionSet, clean_set: DetectionSet) -> Taught:
+def taught_by(teacher: Teacher, config: TrainConfig, degraded_set: ImageSet, clean_set: ImageSet) -> Taught:
     """What a teacher says of these two sets, by the settings of a config."""
     settings, head = config.teacher, teacher.head
     sources = ("original",) if settings.oracle else tuple(settings.sources)

@@ -12,7 +12,7 @@ import pytest
 
 from tdir.data.coco import COCO
 from tdir.data.exdark import ExDark
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.data.voc import VOC
 from tdir.data.yolo import YOLO
 from tdir.errors import DataError
@@ -30,7 +30,7 @@ class Layout(NamedTuple):
 
     file: str
     text: str
-    open: Callable[[Path], DetectionSet]
+    open: Callable[[Path], ImageSet]
 
 
 OBJECT = "<object>\n<name>car</name>\n<difficult>0</difficult>\n<bndbox><xmin>{}</xmin><ymin>2</ymin><xmax>30</xmax>"

@@ -12,14 +12,14 @@ from tdir.data.degradations import Degraded, Haze
 from tdir.data.exdark import ExDark
 from tdir.data.folder import Folder
 from tdir.data.images import image_size
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.data.voc import VOC
 from tdir.data.yolo import YOLO
 
 pytestmark = pytest.mark.real
 
 
-def count_boxes(*sets: DetectionSet) -> Counter[str]:
+def count_boxes(*sets: ImageSet) -> Counter[str]:
     """Boxes per class; every box must lie in its image, or end at most one pixel outside (sets that count from 0)."""
     counts: Counter[str] = Counter()
     for data_set in sets:

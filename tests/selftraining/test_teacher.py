@@ -15,7 +15,7 @@ from tdir.data.degradations import Degraded, Haze, LowLight
 from tdir.data.depth_haze import DepthHaze
 from tdir.data.folder import Folder
 from tdir.data.images import resize_longest, to_tensor, to_uint8
-from tdir.data.sample import DetectionSet
+from tdir.data.sample import ImageSet
 from tdir.data.streets import Streets
 from tdir.errors import DataError
 from tdir.frozen import state_hash
@@ -106,7 +106,7 @@ def test_the_frozen_parts_stay_as_they_are(teacher, hazy):
 
 
 def changed(**settings: Any) -> Any:
-    def change(teacher: Teacher, data: DetectionSet) -> tuple[Teacher, DetectionSet, tuple[str, ...]]:
+    def change(teacher: Teacher, data: ImageSet) -> tuple[Teacher, ImageSet, tuple[str, ...]]:
         for name, value in settings.items():
             setattr(teacher, name, value)
         return teacher, data, BOTH
@@ -114,19 +114,19 @@ def changed(**settings: Any) -> Any:
     return change
 
 
-def other_weights(teacher: Teacher, data: DetectionSet) -> tuple[Teacher, DetectionSet, tuple[str, ...]]:
+def other_weights(teacher: Teacher, data: ImageSet) -> tuple[Teacher, ImageSet, tuple[str, ...]]:
     torch.manual_seed(8)
     teacher.restorer = parts.restorer("aodnet")
     return teacher, data, BOTH
 
 
-def other_padding(teacher: Teacher, data: DetectionSet) -> tuple[Teacher, DetectionSet, tuple[str, ...]]:
+def other_padding(teacher: Teacher, data: ImageSet) -> tuple[Teacher, ImageSet, tuple[str, ...]]:
     weights = teacher.restorer.weights_name
     teacher.restorer = parts.restorer("aodnet", weights=weights, padding="zeros")
     return teacher, data, BOTH
 
 
-def other_classes(teacher: Teacher, data: DetectionSet) -> tuple[Teacher, DetectionSet, tuple[str, ...]]:
+def other_classes(teacher: Teacher, data: ImageSet) -> tuple[Teacher, ImageSet, tuple[str, ...]]:
     teacher.head = parts.head(teacher.head.weights_name, classes=["disc", "box"])
     return teacher, data, BOTH
 

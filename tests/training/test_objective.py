@@ -13,8 +13,9 @@ from tdir.data.images import read_image, to_tensor
 from tdir.errors import ConfigError
 from tdir.heads.base import Head
 from tdir.structures import Detections
+from tdir.structures.detections import padding_regions
 from tdir.training.batches import Batch
-from tdir.training.objective import ObjectiveSettings, VaTObjective, padding_regions
+from tdir.training.objective import ObjectiveSettings, VaTObjective
 from tests.training.scenes import OBJECTIVE
 
 HEIGHT, WIDTH = 48, 64

@@ -1,18 +1,19 @@
-"""What heads predict and losses take: dataclasses of tensors, the masks optional."""
+"""The boxes of an image."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 from tdir.errors import ShapeError
+from tdir.structures.base import Prediction, Size
 
 
 @dataclass
-class Detections:
+class Detections(Prediction):
     """The boxes of one image.
 
     Args:
@@ -100,6 +101,54 @@ class Detections:
             torch.cat([p.boxes for p in parts]), torch.cat([p.labels for p in parts]), ignored=torch.cat(masks)
         )
 
+    @property
+    def embedded_labels(self) -> Tensor:
+        """``(n,)`` int64: the labels of the boxes."""
+        return self.labels
+
+    def resized(self, before: Size, after: Size) -> Detections:
+        """The same boxes on an image of size ``after`` that was of size ``before``, without what lies outside it."""
+        return self.scaled(after[1] / before[1], after[0] / before[0]).clipped(after)
+
+    def relabelled(self, table: Tensor) -> Detections:
+        """Label k becomes ``table[k]``; boxes of which that is -1 are left out."""
+        columns = dict(self._columns())
+        columns["labels"] = labels = table.to(self.labels.device)[self.labels]
+        return Detections(**columns)[labels >= 0]
+
+    def with_risk(self, risk: Tensor | None) -> Detections:
+        """The same boxes with the risk ``(n,)`` of each."""
+        columns = dict(self._columns())
+        columns["risk"] = torch.zeros(len(self)) if risk is None else risk.float()
+        return Detections(**columns)
+
+    def filtered(self, epsilon: float) -> tuple[Detections, float]:
+        """The boxes with a risk of at most ``epsilon``, and their mean risk; the others become ignored regions."""
+        assert self.risk is not None
+        keep = self.risk <= epsilon
+        kept = self[keep]
+        assert kept.risk is not None
+        target = Detections(kept.boxes, kept.labels).with_ignored(self.boxes[~keep])
+        return target, float(kept.risk.mean()) if len(kept) else 0.0
+
+    def beside(self, other: Detections) -> Detections:
+        """These boxes with those of the other image as ignored regions: they are in the mix too."""
+        return self.with_ignored(other.boxes)
+
+    def on_canvas(self, mask: Tensor) -> Detections:
+        """These boxes with the padding as two ignored regions."""
+        return self.with_ignored(padding_regions(mask[None])[0])
+
+    def columns(self) -> dict[str, Tensor]:
+        """Boxes, labels and scores."""
+        assert self.scores is not None
+        return {"boxes": self.boxes, "labels": self.labels, "scores": self.scores}
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Tensor], size: Size) -> Detections:
+        """The boxes as they were kept."""
+        return cls(columns["boxes"], columns["labels"], columns["scores"])
+
 
 def concatenate(parts: Sequence[Detections]) -> Detections:
     """All boxes of several predictions on one image; a field must be set in all parts or in none.
@@ -117,9 +166,10 @@ def concatenate(parts: Sequence[Detections]) -> Detections:
     return Detections(**columns)  # type: ignore[arg-type]
 
 
-def check_images(images: Tensor, who: str) -> None:
-    """Raise a ShapeError unless ``images`` is a float ``(N, 3, H, W)`` tensor."""
-    if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
-        raise ShapeError(
-            f"{who} takes RGB images (N, 3, H, W) as floats in [0, 1], got {images.dtype} {tuple(images.shape)}"
-        )
+def padding_regions(mask: Tensor) -> list[Tensor]:
+    """The padding of every image as ``(2, 4)`` boxes, right and below, from masks ``(N, 1, H, W)``."""
+    height, width = mask.shape[-2:]
+    rows, columns = mask[:, 0, :, 0].sum(1).tolist(), mask[:, 0, 0].sum(1).tolist()
+    return [
+        torch.tensor([[w, 0, width, height], [0, h, width, height]], device=mask.device) for h, w in zip(rows, columns)
+    ]

@@ -1,0 +1,245 @@
+"""segmentation-models-pytorch's networks as a frozen head: DeepLabV3+ and every other architecture it has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tdir import weights as weight_files
+from tdir.errors import ConfigError, ShapeError, WeightsError
+from tdir.frozen import state_hash
+from tdir.heads.base import Background, Head
+from tdir.ranges import NOT_NEGATIVE
+from tdir.registry import HEADS, closest
+from tdir.structures import IGNORE, SemanticMap, check_images
+from tdir.structures.maps import grid_size, merged
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""ImageNet's, with which SMP's encoders are trained."""
+MULTIPLE = 32
+"""Of the sides, for every encoder of SMP's."""
+HEADER = "segmentation"
+"""The name, among the metadata of a safetensors file, under which the network is described."""
+
+
+@dataclass
+class MapOutputs:
+    """Raw predictions of a batch.
+
+    Args:
+        logits: ``(N, K, H, W)`` at the size of the images as given.
+        features: ``(N, C, h, w)`` of the decoder, on the padded images.
+        padded: (H, W) of the padded images.
+    """
+
+    logits: Tensor
+    features: Tensor
+    padded: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+    def __getitem__(self, index: Any) -> MapOutputs:
+        """The outputs of some of the images, by a slice or an index tensor."""
+        return MapOutputs(self.logits[index], self.features[index], self.padded)
+
+
+@HEADS.register_module(name="deeplab")
+class DeepLab(Head[SemanticMap]):
+    """A segmentation network of SMP; sizes are padded to a multiple of 32 by repeating the border, and cropped back.
+
+    Args:
+        weights: a file of its tensors. Their network is told by ``model`` and ``encoder``, or by the file:
+            ``tdir train-head`` writes it into the header, SMP's ``save_pretrained`` into ``config.json`` beside it.
+        model: an architecture of SMP, such as "deeplabv3plus", "unet" or "segformer".
+        encoder: an encoder of SMP, such as "mobilenet_v2".
+        names: of the outputs, in order.
+        classes: names of the classes of interest (VaT eq. 4): pixels of others have no label.
+        dice: the weight of the Dice loss beside the cross-entropy.
+
+    Raises:
+        ConfigError: if segmentation-models-pytorch is not installed, or network, names or a class are unknown.
+        WeightsError: if the file is missing, damaged, of another network, or wants to run code.
+    """
+
+    task = "segmentation"
+    network: Any
+    _own: Tensor
+    _outputs: Tensor
+    _mean: Tensor
+    _std: Tensor
+
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        model: str | None = None,
+        encoder: str | None = None,
+        names: Sequence[str] | None = None,
+        classes: Sequence[str] | None = None,
+        dice: float = 0.0,
+    ):
+        super().__init__()
+        NOT_NEGATIVE.check("dice", dice)
+        file = None if weights is None else weight_files.find(weights)
+        self.weights_name = str(weights or model)
+        given = {"model": model, "encoder": encoder, "names": None if names is None else list(names)}
+        self._network = {**_described(file), **{key: value for key, value in given.items() if value is not None}}
+        self.network = network(self._network, self.weights_name)
+        if file is not None:
+            _fill(self.network, file)
+        self.weights_sha256 = state_hash(self.network) if file is None else weight_files.sha256(file)
+        known: list[str] = self._network["names"]
+        chosen = self.choose(classes, known)
+        position = {output: own for own, output in enumerate(chosen)}
+        self.register_buffer(
+            "_own", torch.tensor([position.get(k, IGNORE) for k in range(len(known))], dtype=torch.uint8), False
+        )
+        self.register_buffer("_outputs", torch.tensor(chosen), False)
+        self.register_buffer("_mean", torch.tensor(MEAN)[:, None, None], False)
+        self.register_buffer("_std", torch.tensor(STD)[:, None, None], False)
+        self._dice = dice
+        self.freeze()
+
+    def architecture(self) -> dict[str, Any]:
+        """Settings that build this network without its weight file, for tensors that are kept elsewhere."""
+        return dict(self._network)
+
+    def forward(self, images: Tensor) -> MapOutputs:
+        """Logits of ``(N, 3, H, W)`` RGB images in [0, 1]."""
+        check_images(images, "head 'deeplab'")
+        height, width = images.shape[-2:]
+        padded = F.pad(images, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
+        maps = self.network.encoder((padded - self._mean) / self._std)
+        features = self.network.decoder(maps)
+        logits = self.network.segmentation_head(features)
+        size = (padded.shape[-2], padded.shape[-1])
+        return MapOutputs(logits[..., :height, :width], features, size)
+
+    def decode(
+        self, outputs: MapOutputs, score: float = 0.0, iou: float = 0.7, max_det: int = 300
+    ) -> list[SemanticMap]:
+        """The most probable class of every pixel and its probability; no label where that is below ``score``."""
+        confidence, best = outputs.logits.float().softmax(1).max(1)
+        labels = self._own[best].masked_fill(confidence < score, IGNORE)
+        return [SemanticMap(*one) for one in zip(labels, confidence, strict=True)]
+
+    def loss(
+        self, outputs: MapOutputs, targets: Sequence[SemanticMap | None], background: Background = "all"
+    ) -> Tensor:
+        """``(N,)``: cross-entropy, the mean over the labelled pixels of each image, and Dice where it is asked for."""
+        if len(targets) != len(outputs):
+            raise ShapeError(f"{len(outputs)} images but {len(targets)} targets: give one per image, None for none")
+        logits = outputs.logits.float()
+        result = logits.new_zeros(len(outputs))
+        for i, target in enumerate(targets):
+            if target is not None and bool((target.labels != IGNORE).any()):
+                truth = self._as_outputs(target, logits[i])
+                result = result.index_add(0, truth.new_tensor([i]), self._criterion(logits[i : i + 1], truth)[None])
+        return result
+
+    def _as_outputs(self, target: SemanticMap, logits: Tensor) -> Tensor:
+        """``(1, H, W)`` int64: the outputs that a target's labels stand for."""
+        if target.labels.shape != logits.shape[-2:]:
+            raise ShapeError(f"a target of {tuple(target.labels.shape)} for an image of {tuple(logits.shape[-2:])}")
+        labels = target.labels.to(logits.device).long()
+        ignored = labels == IGNORE
+        return self._outputs[labels.masked_fill(ignored, 0)].masked_fill(ignored, IGNORE)[None]
+
+    def _criterion(self, logits: Tensor, truth: Tensor) -> Tensor:
+        loss = F.cross_entropy(logits, truth, ignore_index=IGNORE)
+        if not self._dice:
+            return loss
+        from segmentation_models_pytorch.losses import DiceLoss
+
+        return loss + self._dice * DiceLoss("multiclass", ignore_index=IGNORE)(logits, truth)
+
+    def embed(self, outputs: MapOutputs, predictions: Sequence[SemanticMap]) -> list[Tensor]:
+        """The decoder's features, averaged over the cells of a grid of 16 pixels: ``(n_i, C)`` each."""
+        means = F.adaptive_avg_pool2d(outputs.features.float(), grid_size(outputs.padded))
+        grids = [grid_size((one.labels.shape[0], one.labels.shape[1])) for one in predictions]
+        return [mean[:, :rows, :columns].flatten(1).T for mean, (rows, columns) in zip(means, grids, strict=True)]
+
+    def merge(self, first: SemanticMap, second: SemanticMap, iou: float = 0.7) -> SemanticMap:
+        """At each pixel the more confident of the two."""
+        return merged(first, second)
+
+
+def network(described: Mapping[str, Any], source: str) -> nn.Module:
+    """An untrained network.
+
+    Args:
+        described: "model", "encoder" and "names", one for each output.
+        source: what it is for, in messages.
+
+    Raises:
+        ConfigError: if SMP is not installed, or a part of the description is missing or unknown.
+    """
+    smp = _library()
+    for key in ("model", "encoder", "names"):
+        if not described.get(key):
+            raise ConfigError(
+                f"{source} does not say its {key}: give head 'deeplab' model='deeplabv3plus', encoder='mobilenet_v2', "
+                "names=[one for each output] as they were in its training"
+            )
+    known = {kind.__name__.lower(): kind for kind in smp.MODEL_ARCHITECTURES_MAPPING.values()}
+    name = str(described["model"]).lower()
+    if name not in known:
+        raise ConfigError(f"SMP has no architecture {name!r}: {closest(name, known)}")
+    try:
+        made: nn.Module = known[name](described["encoder"], encoder_weights=None, classes=len(described["names"]))
+    except (KeyError, ValueError) as error:
+        raise ConfigError(
+            f"SMP cannot build {name!r} on encoder {described['encoder']!r}: "
+            f"{closest(str(described['encoder']), smp.encoders.get_encoder_names())} ({str(error)[:200]})"
+        ) from error
+    return made
+
+
+def _library() -> Any:
+    try:
+        import segmentation_models_pytorch as smp
+    except ImportError as error:
+        raise ConfigError(
+            f"head 'deeplab' needs segmentation-models-pytorch ({error}): pip install 'tdir[segmentation]'"
+        ) from error
+    return smp
+
+
+def _described(file: Path | None) -> dict[str, Any]:
+    """What network a file says that its tensors are of; nothing if it does not say."""
+    if file is None:
+        return {}
+    if file.suffix == ".safetensors":
+        try:
+            with safe_open(file, "pt") as tensors:
+                header = (tensors.metadata() or {}).get(HEADER)
+        except SafetensorError:
+            header = None  # said, with the fault, when the tensors are read
+        if header is not None:
+            return dict(json.loads(header))
+    beside = file.with_name("config.json")
+    if not beside.is_file():
+        return {}
+    try:
+        saved = json.loads(beside.read_text(encoding="utf-8"))
+        return {"model": saved["_model_class"], "encoder": saved["encoder_name"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{beside} is not what SMP's save_pretrained writes ({error!r}): repair or move it"
+        ) from error
+
+
+def _fill(model: nn.Module, file: Path) -> None:
+    tensors = weight_files.read_tensors(file)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise WeightsError(f"{file} is of another network: {str(error)[:300]}") from error

@@ -1,0 +1,100 @@
+"""A class for the whole image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tdir.errors import ShapeError
+from tdir.structures.base import IGNORE, Prediction, Size
+
+
+@dataclass
+class ClassScores(Prediction):
+    """The class of one image.
+
+    Args:
+        scores: ``(C,)`` float, the probability of every class; of a truth, 1 for its class and 0 for the others; all 0
+            where there is no label.
+        risk: ``(1,)`` float in [0, 1], how uncertain a pseudo-label is.
+
+    Raises:
+        ShapeError: if the scores are not ``(C,)``.
+    """
+
+    scores: Tensor
+    risk: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.scores.ndim != 1 or not len(self.scores):
+            raise ShapeError(f"class scores have shape (C,), got {tuple(self.scores.shape)}")
+
+    @classmethod
+    def of(cls, label: int, count: int) -> ClassScores:
+        """The truth that an image is of class ``label`` among ``count``."""
+        scores = torch.zeros(count)
+        scores[label] = 1
+        return cls(scores)
+
+    @property
+    def label(self) -> int:
+        """The most probable class; 255 where there is no label."""
+        return int(self.scores.argmax()) if float(self.scores.max()) > 0 else IGNORE
+
+    @property
+    def embedded_labels(self) -> Tensor:
+        """``(1,)`` int64: the most probable class."""
+        return self.scores.argmax(0, keepdim=True)
+
+    def to(self, device: torch.device | str) -> ClassScores:
+        """The same scores on another device."""
+        return ClassScores(self.scores.to(device), None if self.risk is None else self.risk.to(device))
+
+    def clipped(self, size: Size) -> ClassScores:
+        """The same: a class has no place in the image."""
+        return self
+
+    def resized(self, before: Size, after: Size) -> ClassScores:
+        """The same: a class has no place in the image."""
+        return self
+
+    def relabelled(self, table: Tensor) -> ClassScores:
+        """The score of class k becomes that of ``table[k]``, for as many classes as the table names."""
+        found = self.scores.new_zeros(int(table.max()) + 1)
+        return ClassScores(found.index_add(0, table[table >= 0].to(found.device), self.scores[table >= 0]), self.risk)
+
+    def with_risk(self, risk: Tensor | None) -> ClassScores:
+        """The same scores with a risk ``(1,)``."""
+        return ClassScores(self.scores, self.scores.new_zeros(1) if risk is None else risk.float())
+
+    def filtered(self, epsilon: float) -> tuple[ClassScores, float]:
+        """The most probable class as the target, and its risk; no label if that is above ``epsilon``."""
+        assert self.risk is not None
+        if float(self.risk) > epsilon:
+            return ClassScores(torch.zeros_like(self.scores)), 0.0
+        return ClassScores.of(self.label, len(self.scores)), float(self.risk)
+
+    def beside(self, other: ClassScores) -> ClassScores:
+        """The label itself."""
+        return self
+
+    def on_canvas(self, mask: Tensor) -> ClassScores:
+        """The label itself: it is of the image, with or without padding."""
+        return self
+
+    def columns(self) -> dict[str, Tensor]:
+        """The scores."""
+        return {"scores": self.scores}
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Tensor], size: Size) -> ClassScores:
+        """The scores as they were kept."""
+        return cls(columns["scores"])
+
+
+def more_confident(first: ClassScores, second: ClassScores) -> ClassScores:
+    """Of two predictions on the same scene the one with the higher score, the first where they are equal."""
+    return second if float(second.scores.max()) > float(first.scores.max()) else first
