@@ -20,7 +20,7 @@ from tdir.metrics.protocols import PROTOCOLS, Protocol
 from tdir.metrics.scores import DetectionScores, without_objects
 from tdir.pipeline import Pipeline
 from tdir.restorers.identity import Identity
-from tdir.structures import Detections
+from tdir.structures import Prediction
 
 COCO = PROTOCOLS["coco"]
 log = logging.getLogger("tdir")
@@ -114,19 +114,18 @@ def evaluate(
     return metric.compute()
 
 
-def _truth(sample: Sample, protocol: Protocol) -> Detections:
+def _truth(sample: Sample, protocol: Protocol) -> Prediction:
     if sample.truth is None:
         raise DataError(f"{sample.path} has no truth: a score needs a labelled set, Pascal VOC or YOLO layout")
     return protocol.truths(sample.truth)
 
 
-def _relabelled(found: Detections, to_set: Mapping[int, int], classes: int) -> Detections:
+def _relabelled(found: Prediction, to_set: Mapping[int, int], classes: int) -> Prediction:
     """The predictions with the data set's labels; what the set does not label is left out."""
     table = torch.full((classes,), -1)
     for head, own in to_set.items():
         table[head] = own
-    labels = table[found.labels]
-    return Detections(found.boxes, labels, found.scores)[labels >= 0]
+    return found.relabelled(table)
 
 
 def stages(pipeline: Pipeline) -> dict[str, Pipeline]:

@@ -18,6 +18,7 @@ from tdir.data.layouts import PLAIN, layout_of
 from tdir.data.sample import ImageSet, find_root
 from tdir.errors import DataError
 from tdir.registry import DATASETS
+from tdir.structures import IGNORE, Detections
 
 COUNTS: dict[str, dict[str, dict[str, int]]] = {
     "rtts": {
@@ -133,6 +134,9 @@ def look(name: str, data_set: ImageSet) -> Split:
             found.malformed.append(str(error))
             continue
         if truth is None:
+            continue
+        if not isinstance(truth, Detections):
+            found.boxes.update(data_set.classes[k] for k in truth.embedded_labels.unique().tolist() if k != IGNORE)
             continue
         found.boxes.update(data_set.classes[label] for label in truth.labels.tolist() if label >= 0)
         sides = truth.boxes[:, 2:] - truth.boxes[:, :2]

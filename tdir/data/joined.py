@@ -11,7 +11,7 @@ from tdir.data.images import Depth, Pixels
 from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError
 from tdir.registry import DATASETS
-from tdir.structures import Detections
+from tdir.structures import Prediction
 
 
 @DATASETS.register_module("joined")
@@ -29,7 +29,7 @@ class Joined(ImageSet):
         if not sets:
             raise ConfigError("joined: sets is a list of data sets, got none")
         self.sets: list[ImageSet] = [DATASETS.build(one) for one in sets]
-        self.classes = self.sets[0].classes
+        self.classes, self.task = self.sets[0].classes, self.sets[0].task
         for one in self.sets[1:]:
             if one.classes != self.classes:
                 differ = f"the sets differ in their classes, {self.classes} and {one.classes}"
@@ -47,8 +47,13 @@ class Joined(ImageSet):
         which = bisect_right(self._ends, index)
         return self.sets[which], index - (self._ends[which - 1] if which else 0)
 
-    def truth(self, index: int) -> Detections | None:
-        """The boxes of image ``index``, as in its own set."""
+    def group(self, index: int) -> str | None:
+        """What image ``index`` is also scored with apart, as in its own set."""
+        data_set, own = self._place(index)
+        return data_set.group(own)
+
+    def truth(self, index: int) -> Prediction | None:
+        """The truth of image ``index``, as in its own set."""
         data_set, own = self._place(index)
         return data_set.truth(own)
 

@@ -22,7 +22,6 @@ class Detector(Head[Detections]):
     """
 
     task = "detection"
-    pads = True
 
     @property
     def strides(self) -> list[float]:

@@ -34,7 +34,7 @@ class Head(Frozen, Generic[Said]):
 
     classes: list[str]
     task: Literal["detection", "segmentation", "classification"]
-    pads: bool = False
+    pads: bool = True
     weights_name: str
     weights_sha256: str
 

@@ -71,6 +71,7 @@ class DeepLab(Head[SemanticMap]):
     """
 
     task = "segmentation"
+    pads = False
     network: Any
     _own: Tensor
     _outputs: Tensor

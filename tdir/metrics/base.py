@@ -13,7 +13,8 @@ from torch import distributed as dist
 
 from tdir import distributed
 from tdir.errors import ConfigError, DataError, ShapeError
-from tdir.metrics.scores import ClassMatches, DetectionScores
+from tdir.metrics.matches import ClassMatches
+from tdir.metrics.scores import DetectionScores
 from tdir.structures import Detections
 
 

@@ -1,4 +1,4 @@
-"""Confidence intervals of average precision, by resampling images with replacement."""
+"""Confidence intervals of scores, by resampling images with replacement."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tdir.errors import ConfigError, DataError
-from tdir.metrics.curves import average_precisions
-from tdir.metrics.scores import DetectionScores
+from tdir.metrics.scores import Scores
 
 
 class Bootstrap:
@@ -29,23 +28,24 @@ class Bootstrap:
         if samples < 1:
             raise ConfigError(f"samples must be 1 or more, got {samples}")
         self.samples, self.seed, self.photos = samples, seed, photos
-        self._known: list[tuple[DetectionScores, dict[str, np.ndarray]]] = []
+        self._known: list[tuple[Scores, dict[str, np.ndarray]]] = []
 
-    def interval(self, a: DetectionScores) -> dict[str, dict[str, float]]:
+    def interval(self, a: Scores) -> dict[str, dict[str, float]]:
         """How far the scores of a row would move on other images like these.
 
         Args:
-            a: scores of ``CocoMAP`` or ``VocAP``.
+            a: the scores of the row.
 
         Returns:
-            For ``map`` and ``ap50``: ``value``, and the 2.5 and 97.5 percentiles ``low`` and ``high``.
+            For each score that ``Scores.resampled`` gives: ``value``, and the 2.5 and 97.5 percentiles ``low`` and
+            ``high``.
 
         Raises:
             DataError: if no resample holds a truth.
         """
         return {name: {"value": getattr(a, name), **_percentiles(values)} for name, values in self._drawn(a).items()}
 
-    def difference(self, a: DetectionScores, b: DetectionScores) -> dict[str, dict[str, float]]:
+    def difference(self, a: Scores, b: Scores) -> dict[str, dict[str, float]]:
         """Whether row ``a`` scores above row ``b``, both measured on the same images; each resample serves both.
 
         Args:
@@ -53,13 +53,13 @@ class Bootstrap:
             b: the row to compare with.
 
         Returns:
-            For ``map`` and ``ap50``: the ``difference`` a - b on all images, the 2.5 and 97.5 percentiles ``low`` and
+            For each of these scores: the ``difference`` a - b on all images, the 2.5 and 97.5 percentiles ``low`` and
             ``high`` of the difference, the share of resamples in which it is ``above`` 0, and the two-sided ``p``.
 
         Raises:
             DataError: if the rows were not scored on the same classes, images and truths, or no resample holds a truth.
         """
-        _check_paired(a, b)
+        a.check_comparable(b)
         first, second = self._drawn(a), self._drawn(b)
         result = {}
         for name in first:
@@ -74,16 +74,14 @@ class Bootstrap:
             }
         return result
 
-    def _drawn(self, scores: DetectionScores) -> dict[str, np.ndarray]:
-        """The two scores of every resample that holds a truth."""
+    def _drawn(self, scores: Scores) -> dict[str, np.ndarray]:
+        """The scores of every resample that holds a truth."""
         for known, drawn in self._known:
             if known is scores:
                 return drawn
-        precisions = average_precisions(scores.matches, self._times(scores.images), scores.curve)
-        defined = precisions[~np.isnan(precisions[:, 0])]
-        if not len(defined):
+        drawn = scores.resampled(self._times(scores.images))
+        if not drawn:
             raise DataError(f"none of {self.samples} resamples holds a truth: score more images or draw more samples")
-        drawn = {"map": defined.mean(axis=1), "ap50": defined[:, 0]}
         self._known.append((scores, drawn))
         return drawn
 
@@ -102,21 +100,3 @@ class Bootstrap:
 def _percentiles(values: np.ndarray) -> dict[str, float]:
     low, high = np.percentile(values, [2.5, 97.5])
     return {"low": float(low), "high": float(high)}
-
-
-def _check_paired(a: DetectionScores, b: DetectionScores) -> None:
-    if list(a.per_class) != list(b.per_class):
-        raise DataError(
-            f"the rows were scored on the classes {list(a.per_class)} and {list(b.per_class)}: score the same"
-        )
-    if a.curve != b.curve:
-        raise DataError(f"the rows were scored by the protocols {a.curve} and {b.curve}: score both by the same")
-    if a.images != b.images:
-        raise DataError(f"the rows were scored on {a.images} and {b.images} images: score both on the same images")
-    for name, first, second in zip(a.per_class, a.matches, b.matches, strict=True):
-        differing = np.flatnonzero(first.truths != second.truths)
-        if len(differing):
-            raise DataError(
-                f"image {differing[0]} has {first.truths[differing[0]]} truths of {name!r} in one row and "
-                f"{second.truths[differing[0]]} in the other: score both rows on the same images, in the same order"
-            )

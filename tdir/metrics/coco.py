@@ -22,7 +22,8 @@ from pycocotools.cocoeval import COCOeval
 
 from tdir.errors import ConfigError
 from tdir.metrics.base import DetectionMetric, Objects
-from tdir.metrics.scores import ClassMatches, DetectionScores
+from tdir.metrics.matches import ClassMatches
+from tdir.metrics.scores import DetectionScores
 
 
 class CocoMAP(DetectionMetric):

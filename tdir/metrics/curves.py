@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tdir.metrics.scores import ClassMatches
+from tdir.metrics.matches import ClassMatches
 
 COCO_RECALLS = np.linspace(0.0, 1.0, 101)
 RECALLS = {"coco": COCO_RECALLS, "voc07": np.arange(11) / 10, "voc12": None}

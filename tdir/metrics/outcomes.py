@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tdir.metrics.curves import COCO_RECALLS
-from tdir.metrics.scores import ClassMatches, DetectionScores
+from tdir.metrics.matches import ClassMatches
+from tdir.metrics.scores import DetectionScores
 
 CONFIDENCE = 0.25
 """From which a detection is one that a person would be shown."""

@@ -1,36 +1,82 @@
-"""What a detection protocol says of a row: average precisions, and the matches that they were computed from."""
+"""What a protocol says of a row, and what that was computed from."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from tdir.errors import DataError
+from tdir.metrics.curves import average_precisions
+from tdir.metrics.matches import ClassMatches
 
-@dataclass(frozen=True)
-class ClassMatches:
-    """How the detections of one class matched, over all images and sizes; what the bootstrap resamples.
 
-    Args:
-        scores: ``(n,)`` float64, image after image, the highest first within an image.
-        images: ``(n,)`` int, the position of the image of every detection.
-        matched: ``(T, n)`` bool, whether it matched a truth at each of T IoU thresholds.
-        ignored: ``(T, n)`` bool, whether it is not scored there.
-        truths: ``(images,)`` int, the truths that count in each image.
+class Scores(ABC):
+    """What a protocol says of a row.
+
+    Attributes:
+        MAIN: the score that rows are compared by, an attribute in [0, 1] of which more is better.
+        images: the number of images.
+        per_class: class name -> its scores, :attr:`MAIN` among them, and "truths", how much there is of it to find.
     """
 
-    scores: np.ndarray
-    images: np.ndarray
-    matched: np.ndarray
-    ignored: np.ndarray
-    truths: np.ndarray
+    MAIN: ClassVar[str]
+    images: int
+    per_class: dict[str, dict[str, float]]
+
+    @property
+    def main(self) -> float:
+        """The score that rows are compared by."""
+        return float(getattr(self, self.MAIN))
+
+    @abstractmethod
+    def as_dict(self) -> dict[str, Any]:
+        """The scores, ready for JSON: NaN becomes ``None``."""
+
+    @abstractmethod
+    def resampled(self, times: np.ndarray) -> dict[str, np.ndarray]:
+        """Scores of resamples of the images.
+
+        Args:
+            times: ``(samples, images)``, how often each image stands in each resample.
+
+        Returns:
+            By the name of the score, one value for each resample that holds a truth.
+        """
+
+    @abstractmethod
+    def by_image(self) -> np.ndarray:
+        """How well each image alone did, ``(images,)`` in [0, 1]; NaN where there is nothing to say."""
+
+    @abstractmethod
+    def truths_by_image(self) -> np.ndarray:
+        """How much of each class there is to find, ``(classes, images)``."""
+
+    def check_comparable(self, other: Scores) -> None:
+        """Raise a DataError unless another row was scored on the same classes, images and truths, by the same rules."""
+        if list(self.per_class) != list(other.per_class):
+            raise DataError(
+                f"the rows were scored on the classes {list(self.per_class)} and {list(other.per_class)}: "
+                "score the same"
+            )
+        if self.images != other.images:
+            raise DataError(
+                f"the rows were scored on {self.images} and {other.images} images: score both on the same images"
+            )
+        first, second = self.truths_by_image(), other.truths_by_image()
+        for k, image in np.argwhere(first != second)[:1].tolist():
+            raise DataError(
+                f"image {image} has {first[k, image]} truths of {list(self.per_class)[k]!r} in one row and "
+                f"{second[k, image]} in the other: score both rows on the same images, in the same order"
+            )
 
 
 @dataclass(frozen=True)
-class DetectionScores:
+class DetectionScores(Scores):
     """Average precisions in [0, 1], higher is better; NaN where there is no truth to find.
 
     By the rules of Pascal VOC there is one overlap only: ``map`` and ``ap50`` are the same then, and ``ap75`` and the
@@ -62,11 +108,36 @@ class DetectionScores:
     matches: list[ClassMatches] = field(repr=False, compare=False)
     curve: str = "coco"
 
+    MAIN: ClassVar[str] = "map"
+
     def as_dict(self) -> dict[str, Any]:
         """Everything but how it was computed, ready for JSON: NaN becomes ``None``."""
         values = {name: value for name, value in vars(self).items() if name not in ("matches", "curve", "per_class")}
-        per_class = {name: _without_nan(scores) for name, scores in self.per_class.items()}
-        return {**_without_nan(values), "per_class": per_class}
+        return {**without_nan(values), "per_class": {name: without_nan(one) for name, one in self.per_class.items()}}
+
+    def resampled(self, times: np.ndarray) -> dict[str, np.ndarray]:
+        """``map`` and ``ap50`` of resamples of the images; the matches serve all of them."""
+        precisions = average_precisions(self.matches, times, self.curve)
+        defined = precisions[~np.isnan(precisions[:, 0])]
+        return {"map": defined.mean(axis=1), "ap50": defined[:, 0]} if len(defined) else {}
+
+    def by_image(self) -> np.ndarray:
+        """F1 of each image at IoU 0.5, of what a person would be shown."""
+        from tdir.metrics.outcomes import outcomes
+
+        return outcomes(self).f1()
+
+    def truths_by_image(self) -> np.ndarray:
+        """The objects to find."""
+        return np.array([of_class.truths for of_class in self.matches])
+
+    def check_comparable(self, other: Scores) -> None:
+        """Raise a DataError unless another row was scored alike."""
+        if isinstance(other, DetectionScores) and self.curve != other.curve:
+            raise DataError(
+                f"the rows were scored by the protocols {self.curve} and {other.curve}: score both by the same"
+            )
+        super().check_comparable(other)
 
 
 def without_objects(per_class: Mapping[str, Mapping[str, float | None]]) -> list[str]:
@@ -74,5 +145,6 @@ def without_objects(per_class: Mapping[str, Mapping[str, float | None]]) -> list
     return [name for name, scores in per_class.items() if not scores["truths"]]
 
 
-def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
+def without_nan(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with ``None`` for NaN, as JSON has none."""
     return {name: None if math.isnan(value) else value for name, value in values.items()}

@@ -16,7 +16,8 @@ from torchvision.ops import box_iou
 from tdir.errors import ConfigError
 from tdir.metrics.base import DetectionMetric, Objects
 from tdir.metrics.curves import RECALLS, average_precisions
-from tdir.metrics.scores import ClassMatches, DetectionScores
+from tdir.metrics.matches import ClassMatches
+from tdir.metrics.scores import DetectionScores
 from tdir.registry import closest
 
 

@@ -72,7 +72,7 @@ class TeacherStore:
             for column in self._columns(source):
                 ends = self._predictions[f"{source}.{column}.ends"]
                 if len(ends) != len(self) + 1 or ends[-1] != len(self._predictions[f"{source}.{column}"]):
-                    raise ValueError(f"{PREDICTIONS} has the {source} {column} of other images")
+                    raise ValueError(f"{PREDICTIONS} has the {source} predictions of other images ({column})")
 
     @property
     def key(self) -> str:

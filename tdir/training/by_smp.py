@@ -77,7 +77,8 @@ class SMPTraining:
 
         def loss_of(step: int) -> Tensor:
             rng = np.random.default_rng([seed, step])
-            drawn = [self._varied(*examples[i], rng) for i in rng.choice(len(examples), self.optim.batch_size)]
+            chosen = [examples[i] for i in rng.choice(len(examples), self.optim.batch_size)]
+            drawn = [self._varied(image, labels, rng) for image, labels in chosen]
             images, labels = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*drawn, strict=True))
             logits = module((images.permute(0, 3, 1, 2) - mean) / std)
             return F.cross_entropy(logits, labels.long(), ignore_index=IGNORE)

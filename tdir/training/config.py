@@ -18,6 +18,7 @@ from tdir.errors import ConfigError
 from tdir.ranges import COUNT, NATURAL, SHARE, Range
 from tdir.registry import DATASETS, DEGRADATIONS, closest
 from tdir.report.records import portable
+from tdir.structures import Detections
 from tdir.training.objective import ObjectiveSettings
 from tdir.training.optim import OptimSettings
 
@@ -264,10 +265,15 @@ def build_data(settings: Mapping[str, Any], degrade: bool = True) -> ImageSet:
         settings = {**layout_of(settings["root"]), **settings}
     data_set = _without(DATASETS.build(settings), leave_out)
     if with_objects:
-        data_set = data_set.subset([i for i in range(len(data_set)) if len(data_set.truth(i) or ())])
+        data_set = data_set.subset([i for i in range(len(data_set)) if _objects(data_set, i)])
     if degradation is None or not degrade:
         return data_set
     return Degraded(data_set, DEGRADATIONS.build(degradation), seed)
+
+
+def _objects(data_set: ImageSet, index: int) -> int:
+    truth = data_set.truth(index)
+    return len(truth) if isinstance(truth, Detections) else 0
 
 
 def _without(data_set: ImageSet, names: Sequence[str]) -> ImageSet:

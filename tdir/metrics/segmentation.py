@@ -1,0 +1,161 @@
+"""Mean intersection over union from one confusion matrix, as the Cityscapes benchmark defines it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import distributed as dist
+
+from tdir import distributed
+from tdir.errors import ConfigError, DataError, ShapeError
+from tdir.metrics.scores import Scores, without_nan
+from tdir.structures import IGNORE, SemanticMap
+
+
+@dataclass(frozen=True)
+class MapScores(Scores):
+    """Intersections over unions in [0, 1], higher is better; NaN for a class that is neither there nor predicted.
+
+    Args:
+        miou: mean over the classes that are there or are predicted.
+        pixel_accuracy: the share of labelled pixels with the right class.
+        per_class: class name -> ``miou``, that of the class alone, and ``truths``, its pixels.
+        images: the number of images.
+        matrices: ``(images, C, C + 1)`` int64, pixels of each image by true and by predicted class; the last column
+            are those without a predicted one.
+        groups: what images belong together, such as a city -> ``miou`` of these.
+    """
+
+    miou: float
+    pixel_accuracy: float
+    per_class: dict[str, dict[str, float]]
+    images: int
+    matrices: np.ndarray = field(repr=False, compare=False)
+    groups: dict[str, float] = field(default_factory=dict)
+
+    MAIN: ClassVar[str] = "miou"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the matrices, ready for JSON: NaN becomes ``None``."""
+        values = {name: getattr(self, name) for name in ("miou", "pixel_accuracy", "images")}
+        per_class = {name: without_nan(one) for name, one in self.per_class.items()}
+        return {**without_nan(values), "per_class": per_class, "groups": without_nan(self.groups)}
+
+    def resampled(self, times: np.ndarray) -> dict[str, np.ndarray]:
+        """``miou`` and ``pixel_accuracy`` of resamples of the images."""
+        matrices = np.tensordot(times.astype(np.float64), self.matrices.astype(np.float64), 1)
+        matrices = matrices[matrices.sum((1, 2)) > 0]
+        if not len(matrices):
+            return {}
+        return {"miou": np.nanmean(ious(matrices), axis=1), "pixel_accuracy": _accuracy(matrices)}
+
+    def by_image(self) -> np.ndarray:
+        """The mean intersection over union of each image alone."""
+        return _mean(ious(self.matrices))
+
+    def truths_by_image(self) -> np.ndarray:
+        """The labelled pixels."""
+        return self.matrices.sum(2).T
+
+    def with_groups(self, names: Sequence[str | None]) -> MapScores:
+        """The same with the score of each group of images; ``names`` has one for each image, ``None`` for no group."""
+        found = {name: [i for i, one in enumerate(names) if one == name] for name in dict.fromkeys(names) if name}
+        groups = {name: float(_mean(ious(self.matrices[rows].sum(0)[None]))[0]) for name, rows in sorted(found.items())}
+        return MapScores(self.miou, self.pixel_accuracy, self.per_class, self.images, self.matrices, groups)
+
+
+class ConfusionMatrix:
+    """Pixels by true and by predicted class, fed batch by batch; no map is kept.
+
+    Args:
+        classes: the class names; labels are positions in this list.
+
+    Raises:
+        ConfigError: if ``classes`` is empty, repeats a name, or has more than 255.
+    """
+
+    def __init__(self, classes: Sequence[str]):
+        if not 0 < len(classes) <= IGNORE or len(set(classes)) != len(classes):
+            raise ConfigError(f"classes must be 1 to {IGNORE} different names, got {list(classes)}")
+        self.classes = list(classes)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget every image."""
+        self._matrices: list[np.ndarray] = []
+
+    def update(self, predictions: Sequence[SemanticMap], truths: Sequence[SemanticMap]) -> None:
+        """Add images; pixels without a true label do not count, those without a predicted one are not found.
+
+        Raises:
+            ShapeError: if the two differ in length or a pair in size, or a label is not a position in ``classes``.
+        """
+        if len(predictions) != len(truths):
+            raise ShapeError(f"{len(predictions)} predictions but {len(truths)} truths: give one of each per image")
+        self._matrices += [self._counted(*pair) for pair in zip(predictions, truths, strict=True)]
+
+    def _counted(self, prediction: SemanticMap, truth: SemanticMap) -> np.ndarray:
+        count = len(self.classes)
+        found, true = (one.labels.cpu().numpy().astype(np.int64) for one in (prediction, truth))
+        if found.shape != true.shape:
+            raise ShapeError(f"a prediction of {found.shape} for a truth of {true.shape}: give both at one size")
+        known = true != IGNORE
+        found, true = np.where(found == IGNORE, count, found)[known], true[known]
+        if found.size and (true.max() >= count or found.max() > count):
+            raise ShapeError(
+                f"labels up to {max(true.max(), found.max())} for {count} classes {self.classes}: "
+                "map them to these first"
+            )
+        return np.bincount(true * (count + 1) + found, minlength=count * (count + 1)).reshape(count, count + 1)
+
+    def gather(self, count: int) -> None:
+        """Take in what the other processes of the group were fed, so that each computes the same as one alone.
+
+        Args:
+            count: of all images; process r of W was fed image r, r + W, r + 2 W ...
+        """
+        parts: list[Any] = [None] * distributed.world_size()
+        dist.all_gather_object(parts, self._matrices)
+        self._matrices = [parts[i % len(parts)][i // len(parts)] for i in range(count)]
+
+    def compute(self) -> MapScores:
+        """The scores of all images so far.
+
+        Raises:
+            DataError: if no pixel has a true label.
+        """
+        matrices = (
+            np.stack(self._matrices) if self._matrices else np.zeros((0, len(self.classes), len(self.classes) + 1))
+        )
+        whole = matrices.sum(0)
+        if not whole.sum():
+            raise DataError(
+                f"no pixel of the classes {self.classes} in {len(matrices)} images: check that the labels were found"
+            )
+        of_class = ious(whole[None])[0]
+        per_class = {
+            name: {"miou": float(of_class[k]), "truths": int(whole[k].sum())} for k, name in enumerate(self.classes)
+        }
+        accuracy = float(_accuracy(whole[None])[0])
+        return MapScores(float(np.nanmean(of_class)), accuracy, per_class, len(matrices), matrices)
+
+
+def ious(matrices: np.ndarray) -> np.ndarray:
+    """Intersection over union of every class, ``(n, C)``, from ``(n, C, C + 1)`` pixels; NaN where a class has none."""
+    hits = np.diagonal(matrices, axis1=1, axis2=2).astype(np.float64)
+    union = matrices.sum(2) + matrices[:, :, :-1].sum(1) - hits
+    return np.divide(hits, union, out=np.full(hits.shape, np.nan), where=union > 0)
+
+
+def _accuracy(matrices: np.ndarray) -> np.ndarray:
+    return np.asarray(np.trace(matrices[:, :, :-1], axis1=1, axis2=2) / matrices.sum((1, 2)))
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """The mean of each row's numbers; NaN for a row without one."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0).sum(1)
+    return np.divide(total, known.sum(1), out=np.full(len(values), np.nan), where=known.any(1))
