@@ -1,4 +1,4 @@
-"""Images with boxes, and many of them on one sheet."""
+"""Images with what is said of them, and many of them on one sheet."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeAlias
 
 import cv2
+import matplotlib
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -14,7 +15,7 @@ from torch import Tensor
 from torchvision.utils import draw_bounding_boxes
 
 from tdir.data.images import Pixels
-from tdir.structures import Detections
+from tdir.structures import IGNORE, ClassScores, Detections, Prediction, SemanticMap
 
 # Okabe and Ito's colours, which the colour-blind tell apart too, without black.
 COLOURS = [(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167)]
@@ -23,27 +24,54 @@ Plate: TypeAlias = tuple[float, float, float, float]
 """What the words of a box stand on: left, top, right, bottom, in pixels."""
 
 _GAP = 4
+_OPACITY = 0.55  # of the colours of a map
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 WIDTH = 480
 """Of a picture on a sheet, pixels."""
 
 
-def draw(image: Pixels, found: Detections, classes: Sequence[str]) -> Pixels:
-    """An image with boxes, each with its class and, where there is one, its confidence.
+def draw(image: Pixels, found: Prediction, classes: Sequence[str]) -> Pixels:
+    """An image with boxes, each with its class and, where there is one, its confidence; or below the colours of its
+    pixels' classes; or with the name of its class.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB; it is left as it is.
-        found: boxes in pixels of the image; labels are positions in ``classes``, an ignored region has none.
+        found: in pixels of the image; labels are positions in ``classes``, what is ignored has none.
         classes: the class names.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
     """
+    if isinstance(found, SemanticMap):
+        return coloured(image, found.labels.numpy())
+    if isinstance(found, ClassScores):
+        return captioned(image, [f"{classes[found.label]} {float(found.scores.max()):.2f}"], [COLOURS[0]])
+    assert isinstance(found, Detections)
     labels = found.labels.tolist()
     names = ["ignored" if label < 0 else classes[label] for label in labels]
     said = [""] * len(names) if found.scores is None else [f" {score:.2f}" for score in found.scores.tolist()]
     colours = [COLOURS[label % len(COLOURS)] for label in labels]
     return annotated(image, found.boxes, [name + score for name, score in zip(names, said)], colours)
+
+
+def coloured(image: Pixels, labels: np.ndarray) -> Pixels:
+    """An image ``(H, W, 3)`` below the colours (:func:`map_colour`) of its labels ``(H, W)``; 255 stays as it is."""
+    colours = np.array([map_colour(label) for label in range(IGNORE)] + [(0, 0, 0)], dtype=np.float32)[labels]
+    share = np.where(labels == IGNORE, 0, _OPACITY).astype(np.float32)[..., None]
+    return np.asarray(np.rint(image * (1 - share) + colours * share), dtype=np.uint8)
+
+
+def map_colour(label: int) -> Colour:
+    """The colour of a class on a map, twenty of them in turn."""
+    red, green, blue, _ = matplotlib.colormaps["tab20"](label % 20, bytes=True)
+    return int(red), int(green), int(blue)
+
+
+def captioned(image: Pixels, words: Sequence[str], colours: Sequence[Colour]) -> Pixels:
+    """An image, at least ``WIDTH`` wide, with lines of words in its upper left corner."""
+    larger = to_width(image, max(WIDTH, image.shape[1]))
+    nowhere = torch.zeros(len(words), 4)
+    return annotated(larger, nowhere, words, colours)
 
 
 def annotated(image: Pixels, boxes: Tensor, words: Sequence[str], colours: Sequence[Colour]) -> Pixels:

@@ -69,6 +69,13 @@ class Prediction(ABC):
         """This target on a canvas of which ``mask`` ``(1, H, W)`` is 1 where there is an image: the rest is ignored."""
 
     @abstractmethod
+    def amounts(self, classes: int) -> Tensor:
+        """``(classes + 1,)``: how much of each class there is in a target, and last how much of it is ignored.
+
+        In boxes, in shares of the pixels, or 1 for the class of the image.
+        """
+
+    @abstractmethod
     def columns(self) -> dict[str, Tensor]:
         """All that a cache keeps of a prediction, as tensors by name."""
 

@@ -139,6 +139,12 @@ class Detections(Prediction):
         """These boxes with the padding as two ignored regions."""
         return self.with_ignored(padding_regions(mask[None])[0])
 
+    def amounts(self, classes: int) -> Tensor:
+        """How many boxes each class has, and last how many regions are ignored."""
+        return torch.cat([self.labelled.labels, torch.full((len(self.ignored_boxes),), classes)]).bincount(
+            minlength=classes + 1
+        )
+
     def columns(self) -> dict[str, Tensor]:
         """Boxes, labels and scores."""
         assert self.scores is not None

@@ -112,6 +112,11 @@ class SemanticMap(Prediction):
             F.pad(self.labels, (0, width - self.labels.shape[1], 0, height - self.labels.shape[0]), value=IGNORE)
         )
 
+    def amounts(self, classes: int) -> Tensor:
+        """The share of the pixels that each class has, and last of those without a label."""
+        labels = self.labels.long().flatten()
+        return labels.where(labels != IGNORE, classes).bincount(minlength=classes + 1) / len(labels)
+
     def columns(self) -> dict[str, Tensor]:
         """Labels, and confidence in steps of 1/255."""
         assert self.confidence is not None

@@ -85,6 +85,12 @@ class ClassScores(Prediction):
         """The label itself: it is of the image, with or without padding."""
         return self
 
+    def amounts(self, classes: int) -> Tensor:
+        """1 for the class, or last for no label."""
+        found = torch.zeros(classes + 1)
+        found[classes if self.label == IGNORE else self.label] = 1
+        return found
+
     def columns(self) -> dict[str, Tensor]:
         """The scores."""
         return {"scores": self.scores}

@@ -9,9 +9,9 @@ import numpy as np
 
 from tdir.data.images import Pixels, write_image
 from tdir.heads.base import Head
-from tdir.report.pictures import WIDTH, Colour, annotated, legend, sheet, spread, to_width
+from tdir.report.pictures import WIDTH, Colour, annotated, captioned, coloured, legend, sheet, spread, to_width
 from tdir.selftraining.labels import predictions_on_clean, predictions_on_degraded
-from tdir.structures import Detections
+from tdir.structures import IGNORE, ClassScores, Detections, Prediction, SemanticMap
 from tdir.training.config import TeacherSettings
 from tdir.training.run import Taught
 
@@ -45,16 +45,39 @@ def contact_sheet(taught: Taught, head: Head, settings: TeacherSettings, path: P
     write_image(path, np.concatenate([*parts, _explained(risky, settings.epsilon, parts[0].shape[1])]))
 
 
-def drawn(image: Pixels, found: Detections, classes: Sequence[str], epsilon: float, risky: bool = True) -> Pixels:
-    """The image ``(H, WIDTH, 3)`` uint8 with boxes, named "class confidence risk", kept and dropped in two colours.
+def drawn(image: Pixels, found: Prediction, classes: Sequence[str], epsilon: float, risky: bool = True) -> Pixels:
+    """The image ``(H, WIDTH, 3)`` uint8 with what is said of it, kept and dropped in two colours.
+
+    Boxes and the class of an image are named "class confidence risk"; of a map what is kept has the colours of the
+    classes, and what is dropped one of its own.
 
     Args:
         image: ``(h, w, 3)`` uint8 RGB.
         found: predictions with their risk, in pixels of the image.
         classes: the class names.
-        epsilon: the largest risk of a box that is kept.
+        epsilon: the largest risk of what is kept.
         risky: whether the risk was estimated; it is 0 otherwise, and not shown.
     """
+    assert found.risk is not None
+    if isinstance(found, SemanticMap):
+        return to_width(_map_drawn(image, found, epsilon))
+    if isinstance(found, ClassScores):
+        risk = f" risk {float(found.risk):.2f}" if risky else ""
+        said = "no label" if found.label == IGNORE else f"{classes[found.label]} {float(found.scores.max()):.2f}{risk}"
+        return captioned(image, [said], [KEPT if float(found.risk) <= epsilon else DROPPED])
+    assert isinstance(found, Detections) and found.scores is not None
+    return _boxes_drawn(image, found, classes, epsilon, risky)
+
+
+def _map_drawn(image: Pixels, found: SemanticMap, epsilon: float) -> Pixels:
+    kept, _ = found.filtered(epsilon)
+    picture = coloured(image, kept.labels.numpy())
+    dropped = ((found.labels != IGNORE) & (kept.labels == IGNORE)).numpy()
+    picture[dropped] = DROPPED
+    return picture
+
+
+def _boxes_drawn(image: Pixels, found: Detections, classes: Sequence[str], epsilon: float, risky: bool) -> Pixels:
     assert found.scores is not None and found.risk is not None
     said = zip(found.labels.tolist(), found.scores.tolist(), found.risk.tolist())
     words = [f"{classes[label]} {score:.2f}" + (f" risk {risk:.2f}" if risky else "") for label, score, risk in said]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -31,6 +30,9 @@ SCARCE = 0.3
 """Boxes an image on the degraded set below which a training has too little to learn from."""
 MANY = 20
 """Boxes an image on the clean set above which most are likely to be wrong: street photos hold about eight."""
+UNITS = {"boxes": "box", "labelled share": "labelled pixel", "labels": "label"}
+"""What pseudo-labels are counted in, an image, and one of it."""
+_UNIT = {"detection": "boxes", "segmentation": "labelled share", "classification": "labels"}
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 STEPS = 4  # the first one warms up and does not count
 log = logging.getLogger("tdir")
@@ -56,6 +58,7 @@ class Figures:
         steps: of the whole training.
         training_seconds: the expected time for them.
         advice: what to change, if anything.
+        unit: what pseudo-labels are counted in, a key of :data:`UNITS`.
     """
 
     degraded_images: int
@@ -64,7 +67,7 @@ class Figures:
     degraded_kept: float
     degraded_dropped: float
     clean: float
-    classes: dict[str, tuple[int, int]]
+    classes: dict[str, tuple[float, float]]
     risk_quantiles: dict[float, float]
     risk_missing: bool
     cache_bytes: int
@@ -73,6 +76,7 @@ class Figures:
     steps: int
     training_seconds: float
     advice: list[str]
+    unit: str = "boxes"
 
 
 def preview(config: TrainConfig, work_dir: Path, device: torch.device | str = "cpu", limit: int = 32) -> None:
@@ -139,16 +143,16 @@ def _figures(
     optim, head = config.optim, teacher.head
     steps = optim.steps if optim.steps is not None else (optim.epochs or 0) * -(-counts[0] // optim.batch_size)
     low, high = taught.degraded_labels, taught.clean_labels
-    dropped = sum(len(label.target.ignored_boxes) for label in low)
-    occur = [_class_counts(labels, head.classes) for labels in (low, high)]
+    *occur, dropped = (row.tolist() for row in _amounts(low, head.classes))
+    *high_occur, _ = (row.tolist() for row in _amounts(high, head.classes))
     return Figures(
         degraded_images=counts[0],
         clean_images=counts[1],
         looked_at=(len(low), len(high)),
-        degraded_kept=occur[0].total() / len(low),
+        degraded_kept=sum(occur) / len(low),
         degraded_dropped=dropped / len(low),
-        clean=occur[1].total() / len(high),
-        classes={name: (occur[0][name], occur[1][name]) for name in head.classes if occur[0][name] or occur[1][name]},
+        clean=sum(high_occur) / len(high),
+        classes={name: (a, b) for name, a, b in zip(head.classes, occur, high_occur, strict=True) if a or b},
         risk_quantiles=_risk_quantiles(config, taught, head),
         risk_missing=config.teacher.nuq and taught.risk is None,
         cache_bytes=sum(teacher.expected_bytes(one) for one in sets),
@@ -157,16 +161,18 @@ def _figures(
         steps=steps,
         training_seconds=seconds[1] * steps,
         advice=[],
+        unit=_UNIT[head.task],
     )
 
 
-def _class_counts(labels: list[PseudoLabel], classes: list[str]) -> Counter[str]:
-    return Counter(classes[label] for one in labels for label in one.target.labelled.labels.tolist())
+def _amounts(labels: list[PseudoLabel], classes: list[str]) -> torch.Tensor:
+    """How much of every class there is in all targets, and last how much is ignored."""
+    return torch.stack([one.target.amounts(len(classes)) for one in labels]).sum(0)
 
 
 def _risk_quantiles(config: TrainConfig, taught: Taught, head: Head) -> dict[float, float]:
     found = predictions_on_degraded(taught.degraded, head, taught.risk, config.teacher.iou)
-    risks = torch.cat([one.risk for one in found if one.risk is not None])
+    risks = torch.cat([one.risk.flatten() for one in found if one.risk is not None])
     if taught.risk is None or config.teacher.oracle or not len(risks):
         return {}
     return {share: risks.quantile(share).item() for share in QUANTILES}
@@ -198,17 +204,18 @@ def advice(config: TrainConfig, figures: Figures) -> list[str]:
     teacher, classes = config.teacher, ", ".join(config.head.get("classes") or ["all of the head's"])
     if figures.clean == 0:
         said.append(
-            f"no box on the clean images in {config.clean.get('root')}: wrong classes ({classes}), or the wrong folder"
+            f"no {UNITS[figures.unit]} on the clean images in {config.clean.get('root')}: wrong classes ({classes}), "
+            "or the wrong folder"
         )
     if figures.clean > MANY:
         said.append(
-            f"{figures.clean:.0f} boxes an image on the clean set are more than photos hold: see in the preview "
-            f"whether they are objects, and raise teacher.score ({teacher.score}) if not; RetinaNets want about 0.5"
+            f"{figures.clean:.0f} {figures.unit} an image on the clean set are more than photos hold: see in the "
+            f"preview whether they are objects, and raise teacher.score ({teacher.score}) if not; RetinaNets want about 0.5"
         )
     if figures.degraded_kept < SCARCE:
         epsilon = f", raise teacher.epsilon ({teacher.epsilon})" if figures.degraded_dropped else ""
         said.append(
-            f"{figures.degraded_kept:.2f} boxes an image on the degraded set are too few to learn from: lower "
+            f"{figures.degraded_kept:.2f} {figures.unit} an image on the degraded set are too few to learn from: lower "
             f"teacher.score ({teacher.score}){epsilon}, name classes that occur (now: {classes}), or use a restorer "
             "that suits these images"
         )
@@ -231,12 +238,13 @@ def _report(figures: Figures, work_dir: Path) -> None:
 def report(figures: Figures) -> list[str]:
     """The figures as lines for people."""
     f, (low, high) = figures, figures.looked_at
-    classes = ", ".join(f"{name} {a} + {b}" for name, (a, b) in f.classes.items())
+    classes = ", ".join(f"{name} {a:.3g} + {b:.3g}" for name, (a, b) in f.classes.items())
     risks = ", ".join(f"{share:.0%} {risk:.2f}" for share, risk in f.risk_quantiles.items())
     return [
         f"preview of {low} of {f.degraded_images} degraded and {high} of {f.clean_images} clean images",
-        f"boxes an image: degraded {f.degraded_kept:.2f} kept, {f.degraded_dropped:.2f} dropped; clean {f.clean:.2f}",
-        f"boxes by class, degraded + clean: {classes or 'none'}",
+        f"{f.unit} an image: degraded {f.degraded_kept:.2f} kept, {f.degraded_dropped:.2f} dropped; "
+        f"clean {f.clean:.2f}",
+        f"{f.unit} by class, degraded + clean: {classes or 'none'}",
         f"risk quantiles on the degraded images: {risks or 'no estimate'}",
         f"teacher: {f.cache_bytes / 1e9:.2f} GB of cache, about {duration(f.teacher_seconds)}",
         f"training: {f.steps} steps of {f.step_seconds:.2f} s, about {duration(f.training_seconds)}",
