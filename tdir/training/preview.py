@@ -210,7 +210,8 @@ def advice(config: TrainConfig, figures: Figures) -> list[str]:
     if figures.clean > MANY:
         said.append(
             f"{figures.clean:.0f} {figures.unit} an image on the clean set are more than photos hold: see in the "
-            f"preview whether they are objects, and raise teacher.score ({teacher.score}) if not; RetinaNets want about 0.5"
+            f"preview whether they are objects, and raise teacher.score ({teacher.score}) if not; RetinaNets want "
+            "about 0.5"
         )
     if figures.degraded_kept < SCARCE:
         epsilon = f", raise teacher.epsilon ({teacher.epsilon})" if figures.degraded_dropped else ""
