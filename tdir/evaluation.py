@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -14,15 +15,15 @@ from tdir import distributed
 from tdir.data.classes import match_classes, unmatched_classes
 from tdir.data.degradations import Degraded
 from tdir.data.sample import ImageSet, Sample, check_skipped
-from tdir.errors import DataError
+from tdir.errors import ConfigError, DataError
 from tdir.metrics.bootstrap import Bootstrap
-from tdir.metrics.protocols import PROTOCOLS, Protocol
-from tdir.metrics.scores import DetectionScores, without_objects
+from tdir.metrics.protocols import USUAL, Protocol
+from tdir.metrics.scores import Scores, without_objects
+from tdir.metrics.segmentation import MapScores
 from tdir.pipeline import Pipeline
 from tdir.restorers.identity import Identity
 from tdir.structures import Prediction
 
-COCO = PROTOCOLS["coco"]
 log = logging.getLogger("tdir")
 
 
@@ -63,12 +64,12 @@ class Scoring:
     """How rows are scored.
 
     Args:
-        protocol: what counts as found.
+        protocol: what counts as right; ``None`` takes the usual one for the task of the set.
         batch_size: images at a time.
         shared: each process of the group predicts on its share of the images, and all of them get the scores.
     """
 
-    protocol: Protocol = COCO
+    protocol: Protocol[Any] | None = None
     batch_size: int = 8
     shared: bool = False
 
@@ -79,10 +80,8 @@ class Scoring:
         return [own[start : start + self.batch_size] for start in range(0, len(own), self.batch_size)]
 
 
-def evaluate(
-    pipeline: Pipeline, data_set: ImageSet, name: str = "evaluate", scoring: Scoring = Scoring()
-) -> DetectionScores:
-    """mAP of a pipeline on the classes that a data set labels.
+def evaluate(pipeline: Pipeline, data_set: ImageSet, name: str = "evaluate", scoring: Scoring = Scoring()) -> Scores:
+    """The scores of a pipeline on the classes that a data set labels.
 
     Args:
         pipeline: predicts; its size is the protocol's.
@@ -93,11 +92,16 @@ def evaluate(
 
     Raises:
         DataError: if the set has no truth.
-        ConfigError: if head and set have no class in common.
+        ConfigError: if head and set have no class in common, or the set's truths are for another task.
     """
     classes = data_set.classes
-    to_set = {head: own for own, head in match_classes(classes, pipeline.head.classes).items()}
-    protocol, count = scoring.protocol, len(data_set)
+    protocol, count = scoring.protocol or USUAL[data_set.task], len(data_set)
+    if not pipeline.head.task == data_set.task == protocol.task:
+        raise ConfigError(
+            f"a head for {pipeline.head.task} on a set for {data_set.task} by protocol {protocol.name!r}, which is for "
+            f"{protocol.task}: all three have to be for one task"
+        )
+    table = _table(classes, pipeline.head.classes)
     metric = protocol.metric(classes)
     # An error of one process is one of all: the others would wait for it.
     with distributed.together() if scoring.shared else nullcontext():
@@ -107,25 +111,27 @@ def evaluate(
             found = pipeline.predict(
                 images, score=protocol.score, iou=protocol.iou, max_det=protocol.max_det, batch_size=scoring.batch_size
             )
-            relabelled = [_relabelled(one.to("cpu"), to_set, len(pipeline.head.classes)) for one in found]
+            relabelled = [one.to("cpu").relabelled(table, len(classes)) for one in found]
             metric.update(list(map(protocol.predictions, relabelled)), [_truth(sample, protocol) for sample in samples])
     if scoring.shared:
         metric.gather(count)
-    return metric.compute()
+    scores = metric.compute()
+    return scores.with_groups([data_set.group(i) for i in range(count)]) if isinstance(scores, MapScores) else scores
 
 
-def _truth(sample: Sample, protocol: Protocol) -> Prediction:
+def _truth(sample: Sample, protocol: Protocol[Any]) -> Prediction:
     if sample.truth is None:
         raise DataError(f"{sample.path} has no truth: a score needs a labelled set, Pascal VOC or YOLO layout")
-    return protocol.truths(sample.truth)
+    truth: Prediction = protocol.truths(sample.truth)
+    return truth
 
 
-def _relabelled(found: Prediction, to_set: Mapping[int, int], classes: int) -> Prediction:
-    """The predictions with the data set's labels; what the set does not label is left out."""
-    table = torch.full((classes,), -1)
-    for head, own in to_set.items():
+def _table(set_classes: Sequence[str], head_classes: Sequence[str]) -> torch.Tensor:
+    """The data set's label for each of the head's, ``(K,)``; -1 for what the set does not label."""
+    table = torch.full((len(head_classes),), -1)
+    for own, head in match_classes(set_classes, head_classes).items():
         table[head] = own
-    return found.relabelled(table)
+    return table
 
 
 def stages(pipeline: Pipeline) -> dict[str, Pipeline]:
@@ -135,7 +141,7 @@ def stages(pipeline: Pipeline) -> dict[str, Pipeline]:
     return found if pipeline.translator is None else {**found, "vat": pipeline}
 
 
-def base_rows(pipeline: Pipeline, data_set: ImageSet, scoring: Scoring = Scoring()) -> dict[str, DetectionScores]:
+def base_rows(pipeline: Pipeline, data_set: ImageSet, scoring: Scoring = Scoring()) -> dict[str, Scores]:
     """The rows that no training changes, and what the restorer alone does to clean images.
 
     The clean rows exist where the clean images are at hand.
@@ -152,7 +158,7 @@ def base_rows(pipeline: Pipeline, data_set: ImageSet, scoring: Scoring = Scoring
     return rows
 
 
-def _warn_of_classes(scores: DetectionScores, known: Sequence[str]) -> None:
+def _warn_of_classes(scores: Scores, known: Sequence[str]) -> None:
     """Name the classes that pull the mean to 0 and those that do not enter it."""
     for name in unmatched_classes(list(scores.per_class), known):
         if scores.per_class[name]["truths"]:
@@ -161,7 +167,7 @@ def _warn_of_classes(scores: DetectionScores, known: Sequence[str]) -> None:
         log.warning("no object of these classes to find, they are left out of the mean: %s", ", ".join(absent))
 
 
-def vat_rows(pipeline: Pipeline, data_set: ImageSet, scoring: Scoring = Scoring()) -> dict[str, DetectionScores]:
+def vat_rows(pipeline: Pipeline, data_set: ImageSet, scoring: Scoring = Scoring()) -> dict[str, Scores]:
     """The pipeline on the degraded images and, where they exist, the whole pipeline on the clean ones."""
     rows = {"vat": evaluate(pipeline, data_set, "vat", scoring)}
     if data_set.clean is not None:
@@ -169,15 +175,15 @@ def vat_rows(pipeline: Pipeline, data_set: ImageSet, scoring: Scoring = Scoring(
     return rows
 
 
-def recovered(rows: Mapping[str, DetectionScores], row: str = "vat") -> float | None:
-    """The share of the gap from degraded to clean that a row wins back, in mAP; ``None`` without a clean row."""
+def recovered(rows: Mapping[str, Scores], row: str = "vat") -> float | None:
+    """The share of the gap from degraded to clean that a row wins back, by the main score; ``None`` without clean."""
     if "clean" not in rows:
         return None
-    gap = rows["clean"].map - rows["degraded"].map
-    return (rows[row].map - rows["degraded"].map) / gap if gap else None
+    gap = rows["clean"].main - rows["degraded"].main
+    return (rows[row].main - rows["degraded"].main) / gap if gap else None
 
 
-def differences(rows: Mapping[str, DetectionScores], bootstrap: Bootstrap) -> dict[str, object]:
+def differences(rows: Mapping[str, Scores], bootstrap: Bootstrap) -> dict[str, object]:
     """Paired bootstraps over images: what VaT and the restorer win on the same images, and their harm to clean ones."""
     pairs = [("vat", "degraded"), ("vat", "restorer"), ("restorer", "degraded")]
     pairs += [("clean + vat", "clean"), ("clean + restorer", "clean")]

@@ -18,7 +18,7 @@ from tdir.data.streets import Streets
 from tdir.evaluation import base_rows, evaluate, vat_rows
 from tdir.report.records import portable
 from tdir.training.config import TrainConfig, build_data
-from tdir.training.detector import DetectorConfig
+from tdir.training.head import HeadConfig
 from tdir.training.restorer import RestorerConfig
 from tests.training.scenes import picture, write_detector
 
@@ -77,7 +77,7 @@ def test_a_restorer_is_what_its_recipe_makes(name: str) -> None:
 def test_a_detector_is_what_its_recipe_makes_and_knows_the_scenes(name: str) -> None:
     file = weight_files.find(HEADS[name])
     record = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-    recipe = DetectorConfig.from_file(ROOT / "configs" / "heads" / f"{name}.py")
+    recipe = HeadConfig.from_file(ROOT / "configs" / "heads" / f"{name}.py")
     assert record["config"] == json.loads(json.dumps(portable(asdict(recipe))))
     assert record["sha256"] == weight_files.sha256(file)
     assert file.stat().st_size < 3.2e6

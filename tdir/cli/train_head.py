@@ -1,6 +1,7 @@
-"""Train a detector on labelled images: a head to put translators before.
+"""Train a head on labelled images, to put translators before.
 
-By ultralytics, whose weights are then AGPL-3.0, or by torchvision.
+Detectors by ultralytics, whose weights are then AGPL-3.0, or by torchvision; segmentation networks by
+segmentation-models-pytorch.
 
 examples:
   tdir train-head configs/heads/yolo_streets.py
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 
 from tdir.cli.arguments import add_config_arguments, work_dir_of
-from tdir.training.detector import DetectorConfig, train_detector
+from tdir.training.head import HeadConfig, train_head
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; the last line on stdout is the path of the weight file."""
-    config = DetectorConfig.from_file(args.config, args.cfg_options)
-    print(train_detector(config, work_dir_of(args), args.device))
+    config = HeadConfig.from_file(args.config, args.cfg_options)
+    print(train_head(config, work_dir_of(args), args.device))
     return 0

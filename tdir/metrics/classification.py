@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -40,6 +40,8 @@ class AccuracyScores(Scores):
     labels: np.ndarray = field(repr=False, compare=False)
 
     MAIN: ClassVar[str] = "top1"
+    HEADINGS: ClassVar[Mapping[str, str]] = {"top1": "accuracy", "auc": "AUC"}
+    SAMPLED: ClassVar[tuple[str, ...]] = ("top1", "auc")
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the probabilities, ready for JSON: NaN becomes ``None``."""

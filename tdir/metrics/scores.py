@@ -20,11 +20,15 @@ class Scores(ABC):
 
     Attributes:
         MAIN: the score that rows are compared by, an attribute in [0, 1] of which more is better.
+        HEADINGS: attribute -> its heading in a table.
+        SAMPLED: the attributes that :meth:`resampled` gives; :attr:`MAIN` is the first.
         images: the number of images.
         per_class: class name -> its scores, :attr:`MAIN` among them, and "truths", how much there is of it to find.
     """
 
     MAIN: ClassVar[str]
+    HEADINGS: ClassVar[Mapping[str, str]]
+    SAMPLED: ClassVar[tuple[str, ...]]
     images: int
     per_class: dict[str, dict[str, float]]
 
@@ -109,6 +113,10 @@ class DetectionScores(Scores):
     curve: str = "coco"
 
     MAIN: ClassVar[str] = "map"
+    HEADINGS: ClassVar[Mapping[str, str]] = {
+        "map": "mAP50-95", "ap50": "mAP50", "ap75": "mAP75", "small": "small", "medium": "medium", "large": "large",
+    }  # fmt: skip
+    SAMPLED: ClassVar[tuple[str, ...]] = ("map", "ap50")
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but how it was computed, ready for JSON: NaN becomes ``None``."""
@@ -138,6 +146,16 @@ class DetectionScores(Scores):
                 f"the rows were scored by the protocols {self.curve} and {other.curve}: score both by the same"
             )
         super().check_comparable(other)
+
+
+def names_of(scores: Scores) -> str:
+    """The headings of a row's sampled scores, in a word."""
+    return "/".join(scores.HEADINGS[name] for name in scores.SAMPLED)
+
+
+def shortly(scores: Scores) -> str:
+    """These scores, in a word."""
+    return "/".join(f"{getattr(scores, name):.3f}" for name in scores.SAMPLED)
 
 
 def without_objects(per_class: Mapping[str, Mapping[str, float | None]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -37,6 +37,8 @@ class MapScores(Scores):
     groups: dict[str, float] = field(default_factory=dict)
 
     MAIN: ClassVar[str] = "miou"
+    HEADINGS: ClassVar[Mapping[str, str]] = {"miou": "mIoU", "pixel_accuracy": "pixel accuracy"}
+    SAMPLED: ClassVar[tuple[str, ...]] = ("miou", "pixel_accuracy")
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the matrices, ready for JSON: NaN becomes ``None``."""

@@ -21,10 +21,10 @@ from tdir import __version__
 from tdir.data import manifest
 from tdir.data.degradations import Degraded
 from tdir.data.sample import ImageSet
-from tdir.evaluation import COCO, differences, recovered
+from tdir.evaluation import differences, recovered
 from tdir.metrics.bootstrap import Bootstrap
-from tdir.metrics.protocols import Protocol
-from tdir.metrics.scores import DetectionScores
+from tdir.metrics.protocols import USUAL, Protocol
+from tdir.metrics.scores import Scores
 from tdir.pipeline import Pipeline
 
 FORMAT = 1
@@ -35,7 +35,7 @@ PATHS = ("weights", "model", "root", "cache_dir")
 
 def write_record(
     path: str | os.PathLike[str],
-    rows: Mapping[str, DetectionScores],
+    rows: Mapping[str, Scores],
     *,
     samples: int = 1000,
     seed: int = 0,
@@ -72,7 +72,7 @@ def write_record(
 
 
 def compare(
-    rows: Mapping[str, DetectionScores], samples: int = 1000, seed: int = 0, photos: Sequence[str] | None = None
+    rows: Mapping[str, Scores], samples: int = 1000, seed: int = 0, photos: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """The scores of rows on the same images, with what can be said of them.
 
@@ -91,9 +91,10 @@ def compare(
     }
 
 
-def describe_pipeline(pipeline: Pipeline, protocol: Protocol = COCO) -> dict[str, Any]:
+def describe_pipeline(pipeline: Pipeline, protocol: Protocol[Any] | None = None) -> dict[str, Any]:
     """The "pipeline" as settings, how it was "trained", its "weights" with sha256, and the "protocol" of a score."""
     head, restorer = pipeline.head, pipeline.restorer
+    protocol = protocol or USUAL[head.task]
     return {
         "pipeline": portable(pipeline.config),
         "trained": portable(pipeline.trained),

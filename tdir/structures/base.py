@@ -45,8 +45,8 @@ class Prediction(ABC):
         """What is said of an image of size ``before`` as said of the same image at size ``after``."""
 
     @abstractmethod
-    def relabelled(self: Own, table: Tensor) -> Own:
-        """Label k becomes ``table[k]``; what becomes -1 is left out. ``table`` is ``(K,)`` int64."""
+    def relabelled(self: Own, table: Tensor, classes: int) -> Own:
+        """Label k becomes ``table[k]``, one of ``classes``; what becomes -1 is left out. ``table`` is ``(K,)`` int64."""
 
     @abstractmethod
     def with_risk(self: Own, risk: Tensor | None) -> Own:

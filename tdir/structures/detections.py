@@ -110,7 +110,7 @@ class Detections(Prediction):
         """The same boxes on an image of size ``after`` that was of size ``before``, without what lies outside it."""
         return self.scaled(after[1] / before[1], after[0] / before[0]).clipped(after)
 
-    def relabelled(self, table: Tensor) -> Detections:
+    def relabelled(self, table: Tensor, classes: int) -> Detections:
         """Label k becomes ``table[k]``; boxes of which that is -1 are left out."""
         columns = dict(self._columns())
         columns["labels"] = labels = table.to(self.labels.device)[self.labels]

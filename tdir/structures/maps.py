@@ -78,7 +78,7 @@ class SemanticMap(Prediction):
         confidence, risk = (None if value is None else _nearest(value, after) for value in (cut.confidence, cut.risk))
         return SemanticMap(_nearest(cut.labels, after), confidence, risk)
 
-    def relabelled(self, table: Tensor) -> SemanticMap:
+    def relabelled(self, table: Tensor, classes: int) -> SemanticMap:
         """Label k becomes ``table[k]``, and 255 where that is -1."""
         whole = torch.full((IGNORE + 1,), IGNORE, dtype=torch.uint8)
         whole[: len(table)] = torch.where(table < 0, IGNORE, table).to(torch.uint8)

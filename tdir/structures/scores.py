@@ -61,9 +61,9 @@ class ClassScores(Prediction):
         """The same: a class has no place in the image."""
         return self
 
-    def relabelled(self, table: Tensor) -> ClassScores:
-        """The score of class k becomes that of ``table[k]``, for as many classes as the table names."""
-        found = self.scores.new_zeros(int(table.max()) + 1)
+    def relabelled(self, table: Tensor, classes: int) -> ClassScores:
+        """The score of class k becomes that of ``table[k]``; a class that the table does not name has none."""
+        found = self.scores.new_zeros(classes)
         return ClassScores(found.index_add(0, table[table >= 0].to(found.device), self.scores[table >= 0]), self.risk)
 
     def with_risk(self, risk: Tensor | None) -> ClassScores:

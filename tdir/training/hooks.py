@@ -16,7 +16,7 @@ from tdir.data.images import resize_longest
 from tdir.data.sample import ImageSet
 from tdir.errors import DataError
 from tdir.evaluation import base_rows, readable, recovered, vat_rows
-from tdir.metrics.scores import DetectionScores
+from tdir.metrics.scores import Scores, names_of, shortly
 from tdir.pipeline import Pipeline
 from tdir.training.config import TrainConfig, build_data
 from tdir.training.loop import Hook, Trainer
@@ -120,7 +120,7 @@ class Validation(Hook):
         self.shown = self.data_set or build_data(config.degraded)
         # A folder of its own: TensorBoard follows one event file in a folder.
         self.file, self.log_dir = work_dir / "validation.jsonl", work_dir / "tensorboard" / "validation"
-        self._base: dict[str, DetectionScores] = {}
+        self._base: dict[str, Scores] = {}
 
     def before_train(self, trainer: Trainer) -> None:
         """Forget what was written of steps that will be made again."""
@@ -146,7 +146,7 @@ class Validation(Hook):
             self._base = self._base or base_rows(self.pipeline, self.data_set)
             rows = {**self._base, **vat_rows(self.pipeline, self.data_set)}
             for name, scores in rows.items():
-                writer.add_scalar(f"mAP/{name}", scores.map, trainer.step)
+                writer.add_scalar(f"{scores.HEADINGS[scores.MAIN]}/{name}", scores.main, trainer.step)
             self._report(rows, trainer.step)
 
     def _drawn(self) -> Iterator[tuple[str, np.ndarray]]:
@@ -159,10 +159,11 @@ class Validation(Hook):
                 continue
             yield self.shown.names[i], np.concatenate([image, self.pipeline.enhance(image)], 1)
 
-    def _report(self, rows: dict[str, DetectionScores], step: int) -> None:
+    def _report(self, rows: dict[str, Scores], step: int) -> None:
         share = recovered(rows)
-        text = ", ".join(f"{name} {scores.map:.3f}/{scores.ap50:.3f}" for name, scores in rows.items())
-        log.info("step %d, mAP50-95/mAP50: %s%s", step, text, f"; recovered {share:.0%}" if share is not None else "")
+        told = ", ".join(f"{name} {shortly(scores)}" for name, scores in rows.items())
+        names = names_of(next(iter(rows.values())))
+        log.info("step %d, %s: %s%s", step, names, told, f"; recovered {share:.0%}" if share is not None else "")
         entry = {"step": step, "recovered": share, "unreadable": self.unreadable}
         with self.file.open("a") as file:
             file.write(json.dumps(entry | {name: scores.as_dict() for name, scores in rows.items()}) + "\n")

@@ -19,7 +19,7 @@ from tdir.structures import Detections
 from tdir.training.by_torchvision import TorchvisionTraining, _example, _mirrored
 from tdir.training.by_ultralytics import UltralyticsTraining, write_yolo, yolo_lines
 from tdir.training.config import build_data
-from tdir.training.detector import DetectorConfig, train_detector
+from tdir.training.head import HeadConfig, train_head
 from tdir.training.optim import OptimSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "heads"
@@ -38,8 +38,8 @@ SMALL = {
 @pytest.mark.parametrize("kind", SMALL)
 def test_it_trains_a_detector_that_a_head_opens(tmp_path, kind):
     by = SMALL[kind]
-    config = DetectorConfig(by, scenes(8), scenes(4, "val"), size=96, name="tiny")
-    file = train_detector(config, tmp_path)
+    config = HeadConfig(by, scenes(8), scenes(4, "val"), size=96, name="tiny")
+    file = train_head(config, tmp_path)
     assert file == tmp_path / f"tiny{by.suffix}"
     head = by.head(file, Streets().classes)
     assert head.classes == Streets().classes
@@ -61,7 +61,7 @@ def test_torchvision_learns_scenes_by_heart(tmp_path):
         "mobilenet_v3_small_fpn", OptimSettings(steps=500, batch_size=2, lr=3e-3, warmup=20, ema=0.9)
     )
     two = {"type": "streets", "count": 2, "size": [96, 160]}
-    train_detector(DetectorConfig(by, two, two, size=160, name="learnt"), tmp_path)
+    train_head(HeadConfig(by, two, two, size=160, name="learnt"), tmp_path)
     assert json.loads((tmp_path / "learnt.json").read_text())["scores"]["ap50"] > 0.3
 
 
@@ -105,7 +105,7 @@ def test_unlabelled_images_are_refused(tmp_path, root):
         (lambda: UltralyticsTraining("yolov8.yaml", epochs=0), r"by\.epochs is a whole number from 1, got 0"),
         (lambda: UltralyticsTraining("yolov8.yaml", width=0), r"by\.width is a number above 0, got 0"),
         (lambda: TorchvisionTraining("resnet50"), "did you mean 'resnet50_fpn'"),
-        (lambda: DetectorConfig(SMALL["torchvision"], scenes(1), scenes(1), size=0), "size is a whole number from 1"),
+        (lambda: HeadConfig(SMALL["torchvision"], scenes(1), scenes(1), size=0), "size is a whole number from 1"),
     ],
 )
 def test_a_wrong_setting_is_named(build, message):
@@ -117,12 +117,12 @@ def test_a_wrong_setting_is_named(build, message):
 def test_what_ultralytics_does_not_know_is_named(tmp_path, changes):
     by = UltralyticsTraining(**{"model": "yolov8.yaml", "width": 0.125, **changes})
     with pytest.raises(ConfigError, match=f"ultralytics cannot train '{by.model}'"):
-        train_detector(DetectorConfig(by, scenes(1), scenes(1, "val")), tmp_path)
+        train_head(HeadConfig(by, scenes(1), scenes(1, "val")), tmp_path)
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*_streets.py")), ids=lambda path: path.stem)
 def test_a_shipped_config_of_the_scenes_names_labelled_sets(path):
-    config = DetectorConfig.from_file(path, {"train.count": 1, "val.count": 1})
+    config = HeadConfig.from_file(path, {"train.count": 1, "val.count": 1})
     assert config.name == path.stem
     assert all(build_data(one).truth(0) is not None for one in (config.train, config.val))
 
@@ -141,7 +141,7 @@ def test_the_paper_s_detectors_are_trained_on_photos_of_both_years_that_hold_the
             (root / "Annotations").mkdir(exist_ok=True)
             text = f"<annotation><object><name>{name.split('_')[-1]}</name>{box}</object></annotation>"
             (root / f"Annotations/{name}.xml").write_text(text)
-    config = DetectorConfig.from_file(path)
+    config = HeadConfig.from_file(path)
     assert config.name == path.stem
     assert build_data(config.train).names == ["2007_trainval_car", "2012_trainval_car"]
     assert build_data(config.val).names == ["2007_test_car"]

@@ -1,4 +1,4 @@
-"""Detectors trained on a labelled data set of tdir's: the small ones of the built-in scenes, or a user's.
+"""Heads trained on a labelled data set of tdir's: the small ones of the built-in scenes, or a user's.
 
 They are what translators are trained in front of, not a part of VaT: clean images, with their labels.
 """
@@ -18,27 +18,29 @@ from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError
 from tdir.evaluation import evaluate, readable
 from tdir.heads.base import Head
+from tdir.metrics.scores import names_of, shortly
 from tdir.pipeline import Pipeline
 from tdir.ranges import COUNT, NATURAL
 from tdir.registry import closest
 from tdir.report.records import environment, portable
 from tdir.restorers.identity import Identity
+from tdir.training.by_smp import SMPTraining
 from tdir.training.by_torchvision import TorchvisionTraining
 from tdir.training.by_ultralytics import UltralyticsTraining
 from tdir.training.config import build_data, checked, read_config
 from tdir.weights import sha256
 
 log = logging.getLogger("tdir")
-BY = {"ultralytics": UltralyticsTraining, "torchvision": TorchvisionTraining}
-"""Name -> how a library's detectors are trained."""
+BY = {"ultralytics": UltralyticsTraining, "torchvision": TorchvisionTraining, "smp": SMPTraining}
+"""Name -> how a library's networks are trained."""
 
 
 @dataclass
-class DetectorConfig:
-    """A training of a detector, with the names that a config file uses.
+class HeadConfig:
+    """A training of a head, with the names that a config file uses.
 
     Args:
-        by: ``{"type": "ultralytics" or "torchvision", ...}`` with the settings of that training, see :data:`BY`.
+        by: ``{"type": a key of :data:`BY`, ...}`` with the settings of that training, see :data:`BY`.
         train: labelled images, as "val" of a translator's training.
         val: the same, of images that the training does not see.
         size: the longest side, pixels.
@@ -49,19 +51,19 @@ class DetectorConfig:
         ConfigError: if a name is unknown or a value is out of range.
     """
 
-    by: UltralyticsTraining | TorchvisionTraining
+    by: UltralyticsTraining | TorchvisionTraining | SMPTraining
     train: dict[str, Any]
     val: dict[str, Any]
     size: int = 320
     seed: int = 0
-    name: str = "detector"
+    name: str = "head"
 
     def __post_init__(self) -> None:
         COUNT.check("size", self.size)
         NATURAL.check("seed", self.seed)
 
     @classmethod
-    def from_file(cls, path: str | Path, options: Mapping[str, Any] | None = None) -> DetectorConfig:
+    def from_file(cls, path: str | Path, options: Mapping[str, Any] | None = None) -> HeadConfig:
         """A config file, with ``options`` such as ``{"by.epochs": 3}`` on top.
 
         Raises:
@@ -75,12 +77,13 @@ class DetectorConfig:
         return checked(cls, {**values, "by": checked(BY[kind], by, "by")})
 
 
-def train_detector(config: DetectorConfig, work_dir: Path, device: torch.device | str = "cpu") -> Path:
-    """Train a detector, and score it on ``val``.
+def train_head(config: HeadConfig, work_dir: Path, device: torch.device | str = "cpu") -> Path:
+    """Train a head, and score it on ``val``.
 
     Args:
         config: the whole training.
-        work_dir: where ``<name>.pt`` or ``<name>.pth`` goes, and ``<name>.json`` with the config and the scores.
+        work_dir: where the weights go, ``<name>.pt``, ``.pth`` or ``.safetensors``, and ``<name>.json`` with the config
+            and the scores.
         device: where to train.
 
     Returns:
@@ -101,7 +104,7 @@ def train_detector(config: DetectorConfig, work_dir: Path, device: torch.device 
     return file
 
 
-def _record(config: DetectorConfig, head: Head, val: ImageSet) -> dict[str, Any]:
+def _record(config: HeadConfig, head: Head, val: ImageSet) -> dict[str, Any]:
     scores = evaluate(Pipeline(Identity(), None, head, config.size), val)
-    log.info("mAP50-95 %.3f, mAP50 %.3f on %d images", scores.map, scores.ap50, len(val))
+    log.info("%s %s on %d images", names_of(scores), shortly(scores), len(val))
     return {"config": portable(asdict(config)), "scores": scores.as_dict(), "environment": environment()}
