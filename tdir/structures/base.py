@@ -46,7 +46,7 @@ class Prediction(ABC):
 
     @abstractmethod
     def relabelled(self: Own, table: Tensor, classes: int) -> Own:
-        """Label k becomes ``table[k]``, one of ``classes``; what becomes -1 is left out. ``table`` is ``(K,)`` int64."""
+        """Label k becomes ``table[k]``, one of ``classes``; what becomes -1 is left out. ``table``: ``(K,)`` int64."""
 
     @abstractmethod
     def with_risk(self: Own, risk: Tensor | None) -> Own:
