@@ -14,9 +14,10 @@ from tdir import distributed
 from tdir.data.classes import match_classes, unmatched_classes
 from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet, Sample, check_skipped
-from tdir.errors import DataError
+from tdir.errors import ConfigError, DataError
 from tdir.metrics.bootstrap import Bootstrap
 from tdir.metrics.protocols import PROTOCOLS, Protocol
+from tdir.metrics.quality import QUALITY, Measure, Quality, Score
 from tdir.metrics.scores import DetectionScores, without_objects
 from tdir.pipeline import Pipeline
 from tdir.restorers.identity import Identity
@@ -183,3 +184,65 @@ def differences(rows: Mapping[str, DetectionScores], bootstrap: Bootstrap) -> di
     pairs = [("vat", "degraded"), ("vat", "restorer"), ("restorer", "degraded")]
     pairs += [("clean + vat", "clean"), ("clean + restorer", "clean")]
     return {f"{a} - {b}": bootstrap.difference(rows[a], rows[b]) for a, b in pairs if a in rows and b in rows}
+
+
+def check_quality(data_set: DetectionSet, metrics: Sequence[Quality]) -> None:
+    """Do nothing if these metrics can be computed on a set, by the sizes of its images, none of which is decoded.
+
+    Raises:
+        ConfigError: if a metric needs clean images and they are not at hand.
+        DataError: if an image is too small for a metric, or not of the size of its clean image.
+    """
+    compared = [metric.title for metric in metrics if metric.needs_clean]
+    if compared and data_set.clean is None:
+        raise ConfigError(
+            f"{', '.join(compared)} need clean images, and there are none: make the degraded ones with --degradation, "
+            "name the clean ones of a made set with --originals, or ask for niqe alone"
+        )
+    for i, name in enumerate(data_set.names):
+        size = data_set.image_size(i)
+        for metric in metrics:
+            if min(size) < metric.least:
+                raise DataError(
+                    f"{name} is {size[1]} x {size[0]} pixels, and {metric.title} needs {metric.least} on each side: "
+                    f"leave {metric.name} or the image out"
+                )
+        if compared and data_set.clean is not None and data_set.clean.image_size(i) != size:
+            height, width = data_set.clean.image_size(i)
+            raise DataError(
+                f"{name} is {size[1]} x {size[0]} pixels and its clean image {width} x {height}: {', '.join(compared)} "
+                "need two of one size"
+            )
+
+
+def quality_rows(
+    pipeline: Pipeline, data_set: DetectionSet, measures: Mapping[str, Measure]
+) -> dict[str, dict[str, Score]]:
+    """How the images look: as they are, restored, translated, and clean for what needs nothing to compare with.
+
+    Computed at the size of each image: brought to the pipeline's size and back, all of them would be blurred.
+
+    Args:
+        pipeline: whatever its size.
+        data_set: that :func:`check_quality` has nothing to say of.
+        measures: name -> a metric of ``tdir.metrics.quality.QUALITY``.
+
+    Returns:
+        Row -> name -> score; the rows of :func:`stages`, and "clean" where there is one.
+    """
+    blind = {name: measure for name, measure in measures.items() if not QUALITY[name].needs_clean}
+    systems = stages(Pipeline(pipeline.restorer, pipeline.translator, pipeline.head))
+    rows = {}
+    if data_set.clean is not None and blind:
+        rows["clean"] = _quality(systems["degraded"], data_set.clean, blind, "clean")
+    return rows | {row: _quality(system, data_set, measures, row) for row, system in systems.items()}
+
+
+def _quality(pipeline: Pipeline, data_set: DetectionSet, measures: Mapping[str, Measure], row: str) -> dict[str, Score]:
+    needs_clean = any(QUALITY[name].needs_clean for name in measures)
+    for i in tqdm(range(len(data_set)), desc=f"quality, {row}", unit="image", disable=None, leave=False):
+        seen = pipeline.enhance(data_set.image(i))
+        clean = data_set.clean.image(i) if needs_clean and data_set.clean is not None else None
+        for measure in measures.values():
+            measure.update(seen, clean)
+    return {name: measure.compute() for name, measure in measures.items()}

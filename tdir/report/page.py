@@ -21,7 +21,7 @@ from tdir.metrics.outcomes import CONFIDENCE, mean_curve, outcomes
 from tdir.metrics.scores import DetectionScores
 from tdir.report.pictures import COLOURS, to_width
 from tdir.report.speed import speed_sentence
-from tdir.report.tables import headings, recovered_sentence, title, unread
+from tdir.report.tables import headings, quality_headings, quality_sentence, recovered_sentence, title, unread
 
 _WIDTH = 640  # of a picture, pixels
 _QUALITY = 82
@@ -89,6 +89,8 @@ def write_page(
         title=title(record),
         metrics=metrics,
         notes=[*recovered_sentence(record), *unread(record.get("data", {})), *speed_sentence(record)],
+        quality_headings=quality_headings,
+        quality_sentence=quality_sentence,
         curves=_curves(rows),
         failures=_failures(rows),
         confidence=CONFIDENCE,

@@ -11,6 +11,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -24,11 +25,12 @@ from tdir.data.sample import DetectionSet
 from tdir.evaluation import COCO, differences, recovered
 from tdir.metrics.bootstrap import Bootstrap
 from tdir.metrics.protocols import Protocol
+from tdir.metrics.quality import QUALITY, Score
 from tdir.metrics.scores import DetectionScores
 from tdir.pipeline import Pipeline
 
 FORMAT = 1
-PACKAGES = ("torchvision", "ultralytics", "numpy", "pycocotools")
+PACKAGES = ("torchvision", "torchmetrics", "ultralytics", "numpy", "pycocotools")
 PATHS = ("weights", "model", "root", "cache_dir")
 """Settings that hold a file or a folder."""
 
@@ -126,6 +128,23 @@ def describe_data(data_set: DetectionSet, unreadable: Sequence[str] = ()) -> dic
         "degradation": degraded.degradation.settings() if degraded else None,
         "degradation_seed": degraded.seed if degraded else None,
     }
+
+
+def describe_quality(rows: Mapping[str, Mapping[str, Score]], images: int) -> dict[str, Any]:
+    """How images look, as JSON values.
+
+    Args:
+        rows: from ``quality_rows``.
+        images: how many there are.
+
+    Returns:
+        "images"; "metrics", what ``Quality.settings`` says of each; and "rows", the value of each metric that a row has
+        and how many of the images have one.
+    """
+    names = dict.fromkeys(name for scores in rows.values() for name in scores)
+    metrics = {name: metric.settings() for name, metric in QUALITY.items() if name in names}
+    found = {row: {name: asdict(score) for name, score in scores.items()} for row, scores in rows.items()}
+    return {"images": images, "metrics": metrics, "rows": found}
 
 
 def environment() -> dict[str, Any]:

@@ -68,12 +68,48 @@ def difference_table(differences: Mapping[str, Any], metrics: Mapping[str, str] 
     return table(["difference", "metric", "value", "95 % interval", "p"], lines)
 
 
+def quality_headings(quality: Mapping[str, Any]) -> dict[str, str]:
+    """Metric -> its heading with unit and the better direction; ``quality`` is that of a record."""
+    arrows = {"higher": "↑", "lower": "↓"}
+    return {
+        name: " ".join(filter(None, [one["title"], one["unit"] and f"({one['unit']})", arrows[one["direction"]]]))
+        for name, one in quality["metrics"].items()
+    }
+
+
+def quality_table(quality: Mapping[str, Any]) -> str:
+    """One line for each row, one column for each metric of image quality; ``quality`` is that of a record."""
+    names = quality_headings(quality)
+    lines = [
+        [row, *(_number(scores[name]["value"] if name in scores else None) for name in names)]
+        for row, scores in quality["rows"].items()
+    ]
+    return table(["image quality", *names.values()], lines)
+
+
+def quality_sentence(quality: Mapping[str, Any]) -> str:
+    """How many images the quality is of and what they were compared with; ``quality`` is that of a record."""
+    count = quality["images"]
+    compared = [one["title"] for one in quality["metrics"].values() if one["needs_clean"]]
+    against = f" {', '.join(compared)} against the clean images." if compared else ""
+    fewer = [
+        f"{quality['metrics'][name]['title']} of {row} {score['images']}"
+        for row, scores in quality["rows"].items()
+        for name, score in scores.items()
+        if score["images"] < count
+    ]
+    left_out = f" The others are flat or equal to the clean ones: {', '.join(fewer)} images." if fewer else ""
+    return f"Image quality of {count} images at their own size; arrows point to the better.{against}{left_out}"
+
+
 def summary(record: Mapping[str, Any]) -> str:
     """Everything a record from ``write_record`` says of its rows."""
     rows, metrics = record["rows"], headings(record.get("protocol", {}))
     parts = [title(record), markdown_table(rows, record["intervals"], metrics), class_table(rows, metrics=metrics)]
     if record["differences"]:
         parts.append(difference_table(record["differences"], metrics))
+    if "quality" in record:
+        parts += [quality_table(record["quality"]), quality_sentence(record["quality"])]
     parts += [*recovered_sentence(record), *_absent(rows), *unread(record.get("data", {})), *speed_sentence(record)]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 

@@ -59,11 +59,24 @@ def test_a_bundle_on_made_haze_has_all_rows(
 def test_the_built_in_scenes_need_no_folder(detector: Path, tmp_path: Path) -> None:
     argv = ["--restorer", "dcp", "--head", str(detector), "--data", "streets", "--classes", "car", "person"]
     argv += ["--degradation", "depth_haze", "--limit", "2", "--size", "96", "--samples", "5", "--out", str(tmp_path)]
-    assert main(["benchmark", *argv]) == 0
+    assert main(["benchmark", *argv, "--quality", "psnr", "ssim"]) == 0
     record = json.loads((tmp_path / "record.json").read_text())
     data = record["data"]
     assert (data["layout"], data["split"], data["name"], data["images"]) == ("streets", "test", "streets", 2)
     assert data["degradation"]["type"] == "depth_haze"
+
+    quality = record["quality"]
+    assert quality["images"] == 2
+    assert list(quality["metrics"]) == ["psnr", "ssim"]
+    assert list(quality["rows"]) == ["degraded", "restorer"]
+    degraded, restored = quality["rows"].values()
+    assert degraded["psnr"]["images"] == 2
+    assert 5 < degraded["psnr"]["value"] < restored["psnr"]["value"] < 40
+    assert 0 < degraded["ssim"]["value"] < 1
+    page, table = ((tmp_path / name).read_text(encoding="utf-8") for name in ("page.html", "table.md"))
+    for value in (degraded["psnr"]["value"], restored["ssim"]["value"]):
+        assert f"<td>{value:.3f}</td>" in page and f" {value:.3f} |" in table
+    assert "Image quality of 2 images at their own size" in page and "Image quality of 2 images" in table
 
 
 def test_a_restorer_and_a_head_on_real_degradation(
@@ -137,6 +150,21 @@ def test_what_cannot_be_scored_is_refused(
     assert "no data set" in refused(["--data", str(tmp_path / "missing"), *pipeline], capsys)
     assert "no split 'val'" in refused([*data, "--split", "val", *pipeline], capsys)
     assert "not a YOLO layout" in refused([*data, "--layout", "yolo", *pipeline], capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_image_quality_that_cannot_be_had_is_said_before_anything_is_scored(
+    bundle: Path, voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tdir.evaluation.evaluate", None)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    argv = ["--pipeline", str(bundle), "--data", str(voc), "--out", str(tmp_path / "out"), "--quality"]
+    assert "no metric of image quality 'nique': did you mean 'niqe'?" in refused([*argv, "nique"], capsys)
+    said = refused([*argv, "psnr", "niqe", "fid"], capsys)
+    assert "PSNR, FID need clean images, and there are none: make the degraded ones with --degradation" in said
+    assert "0 is 64 x 48 pixels, and NIQE needs 192 on each side" in refused([*argv, "niqe"], capsys)
+    lpips = [*argv, "psnr", "lpips", "--degradation", "haze"]
+    assert "LPIPS needs alexnet-owt-7be5be79.pth: download https://" in refused(lpips, capsys)
     assert not (tmp_path / "out").exists()
 
 
