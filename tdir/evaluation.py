@@ -196,8 +196,8 @@ def check_quality(data_set: DetectionSet, metrics: Sequence[Quality]) -> None:
     compared = [metric.title for metric in metrics if metric.needs_clean]
     if compared and data_set.clean is None:
         raise ConfigError(
-            f"{', '.join(compared)} need clean images, and there are none: make the degraded ones with --degradation, "
-            "name the clean ones of a made set with --originals, or ask for niqe alone"
+            f"{', '.join(compared)}: clean images are needed, and there are none: make the degraded ones with "
+            "--degradation, name the clean ones of a made set with --originals, or ask for niqe alone"
         )
     for i, name in enumerate(data_set.names):
         size = data_set.image_size(i)
@@ -210,8 +210,8 @@ def check_quality(data_set: DetectionSet, metrics: Sequence[Quality]) -> None:
         if compared and data_set.clean is not None and data_set.clean.image_size(i) != size:
             height, width = data_set.clean.image_size(i)
             raise DataError(
-                f"{name} is {size[1]} x {size[0]} pixels and its clean image {width} x {height}: {', '.join(compared)} "
-                "need two of one size"
+                f"{name} is {size[1]} x {size[0]} pixels and its clean image {width} x {height}: two of one size are "
+                f"needed for {', '.join(compared)}"
             )
 
 

@@ -168,7 +168,7 @@ def _score(args: argparse.Namespace, protocol: Protocol, metrics: Sequence[Quali
 def _measures(metrics: Sequence[Quality], data_set: DetectionSet, device: torch.device) -> dict[str, Measure]:
     """What the first process computes after the scores; what it lacks is said before them, to every process."""
     with distributed.together():
-        if not distributed.is_first():
+        if not metrics or not distributed.is_first():
             return {}
         check_quality(data_set, metrics)
         return {metric.name: metric.measure(device) for metric in metrics}

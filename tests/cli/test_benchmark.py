@@ -161,10 +161,21 @@ def test_image_quality_that_cannot_be_had_is_said_before_anything_is_scored(
     argv = ["--pipeline", str(bundle), "--data", str(voc), "--out", str(tmp_path / "out"), "--quality"]
     assert "no metric of image quality 'nique': did you mean 'niqe'?" in refused([*argv, "nique"], capsys)
     said = refused([*argv, "psnr", "niqe", "fid"], capsys)
-    assert "PSNR, FID need clean images, and there are none: make the degraded ones with --degradation" in said
+    assert "PSNR, FID: clean images are needed, and there are none: make the degraded ones with --degradation" in said
     assert "0 is 64 x 48 pixels, and NIQE needs 192 on each side" in refused([*argv, "niqe"], capsys)
     lpips = [*argv, "psnr", "lpips", "--degradation", "haze"]
     assert "LPIPS needs alexnet-owt-7be5be79.pth: download https://" in refused(lpips, capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_image_quality_is_the_first_process_s_work(
+    bundle: Path, voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one does not even look for LPIPS' file."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("tdir.distributed.is_first", lambda: False)
+    argv = ["--pipeline", str(bundle), "--data", str(voc), "--degradation", "haze", "--limit", "1"]
+    assert main(["benchmark", *argv, "--quality", "lpips", "--out", str(tmp_path / "out")]) == 0
     assert not (tmp_path / "out").exists()
 
 
