@@ -19,9 +19,11 @@ import torch
 
 from tdir import __version__
 from tdir.data import manifest
+from tdir.data.classes import unmatched_classes
 from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet
 from tdir.evaluation import COCO, differences, recovered
+from tdir.heads.base import Head
 from tdir.metrics.bootstrap import Bootstrap
 from tdir.metrics.protocols import Protocol
 from tdir.metrics.scores import DetectionScores
@@ -125,6 +127,14 @@ def describe_data(data_set: DetectionSet, unreadable: Sequence[str] = ()) -> dic
         "unreadable": list(unreadable),
         "degradation": degraded.degradation.settings() if degraded else None,
         "degradation_seed": degraded.seed if degraded else None,
+    }
+
+
+def describe_classes(data_set: DetectionSet, head: Head) -> dict[str, list[str]]:
+    """The classes of the set that are "unknown" to the head, and those of the head that are "unlabelled" in the set."""
+    return {
+        "unknown": unmatched_classes(data_set.classes, head.classes),
+        "unlabelled": unmatched_classes(head.classes, data_set.classes),
     }
 
 
