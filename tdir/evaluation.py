@@ -6,6 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import torch
 from tqdm import tqdm
@@ -13,13 +15,15 @@ from tqdm import tqdm
 from tdir import distributed
 from tdir.data.classes import match_classes, unmatched_classes
 from tdir.data.degradations import Degraded
-from tdir.data.sample import DetectionSet, Sample, check_skipped
+from tdir.data.sample import DetectionSet, check_skipped
 from tdir.errors import ConfigError, DataError
+from tdir.memory import BatchSize
 from tdir.metrics.bootstrap import Bootstrap
 from tdir.metrics.protocols import PROTOCOLS, Protocol
 from tdir.metrics.quality import QUALITY, Measure, Quality, Score
 from tdir.metrics.scores import DetectionScores, without_objects
-from tdir.pipeline import Pipeline
+from tdir.pipeline import BATCH_SIZE, COMPANY, Pipeline, whole_companies
+from tdir.predictions import Predictions, prediction_key
 from tdir.restorers.identity import Identity
 from tdir.structures import Detections
 
@@ -65,19 +69,31 @@ class Scoring:
 
     Args:
         protocol: what counts as found.
-        batch_size: images at a time.
+        batch_size: images at a time to start from, fewer where they do not fit into memory; no score depends on it.
         shared: each process of the group predicts on its share of the images, and all of them get the scores.
+        folder: where predictions are kept as they are made and found again after an interruption; ``None`` keeps none.
     """
 
     protocol: Protocol = COCO
-    batch_size: int = 8
+    batch_size: int = BATCH_SIZE
     shared: bool = False
+    folder: Path | None = None
 
-    def batches(self, count: int) -> list[range]:
-        """The images of this process, batch by batch."""
-        first, step = (distributed.rank(), distributed.world_size()) if self.shared else (0, 1)
-        own = range(first, count, step)
-        return [own[start : start + self.batch_size] for start in range(0, len(own), self.batch_size)]
+    def own(self, count: int) -> list[int]:
+        """The images of this process; those that share a canvas stay together, so that its company changes no image."""
+        rank, world = self._place()
+        return [i for i in range(count) if i // COMPANY % world == rank]
+
+    def kept(self, name: str, pipeline: Pipeline, data_set: DetectionSet) -> Predictions | None:
+        """The predictions of a row that this process made before."""
+        if self.folder is None:
+            return None
+        rank, world = self._place()
+        key = prediction_key(pipeline, data_set, self.protocol)
+        return Predictions(self.folder / f"{name}.{rank}of{world}", key)
+
+    def _place(self) -> tuple[int, int]:
+        return (distributed.rank(), distributed.world_size()) if self.shared else (0, 1)
 
 
 def evaluate(
@@ -89,7 +105,7 @@ def evaluate(
         pipeline: predicts; its size is the protocol's.
         data_set: labelled images, each of them readable. A class that the head does not know scores 0, one without
             an object to find is left out of the mean.
-        name: of the progress bar.
+        name: of the row, for the progress bar and the predictions that are kept.
         scoring: protocol, batches and processes.
 
     Raises:
@@ -100,25 +116,46 @@ def evaluate(
     to_set = {head: own for own, head in match_classes(classes, pipeline.head.classes).items()}
     protocol, count = scoring.protocol, len(data_set)
     metric = protocol.metric(classes)
+    own = scoring.own(count)
     # An error of one process is one of all: the others would wait for it.
     with distributed.together() if scoring.shared else nullcontext():
-        for batch in tqdm(scoring.batches(count), desc=name, unit="batch", disable=None, leave=False):
-            samples = [data_set[i] for i in batch]
-            images = [sample.image for sample in samples]
-            found = pipeline.predict(
-                images, score=protocol.score, iou=protocol.iou, max_det=protocol.max_det, batch_size=scoring.batch_size
-            )
-            relabelled = [_relabelled(one.to("cpu"), to_set, len(pipeline.head.classes)) for one in found]
-            metric.update(list(map(protocol.predictions, relabelled)), [_truth(sample, protocol) for sample in samples])
+        # The truths first: a damaged one is not to be found after an hour.
+        truths = [_truth(data_set, i, protocol) for i in own]
+        found = _predicted(pipeline, data_set, own, name, scoring)
+        relabelled = [_relabelled(one, to_set, len(pipeline.head.classes)) for one in found]
+        metric.update(list(map(protocol.predictions, relabelled)), truths)
     if scoring.shared:
-        metric.gather(count)
+        metric.gather(count, COMPANY)
     return metric.compute()
 
 
-def _truth(sample: Sample, protocol: Protocol) -> Detections:
-    if sample.truth is None:
-        raise DataError(f"{sample.path} has no truth: a score needs a labelled set, Pascal VOC or YOLO layout")
-    return protocol.truths(sample.truth)
+def _truth(data_set: DetectionSet, index: int, protocol: Protocol) -> Detections:
+    truth = data_set.truth(index)
+    if truth is None:
+        raise DataError(
+            f"{data_set.paths[index]} has no truth: a score needs a labelled set, Pascal VOC or YOLO layout"
+        )
+    return protocol.truths(truth)
+
+
+def _predicted(
+    pipeline: Pipeline, data_set: DetectionSet, own: Sequence[int], name: str, scoring: Scoring
+) -> list[Detections]:
+    """What the pipeline finds in each of these images of the set, on the CPU."""
+    kept = scoring.kept(name, pipeline, data_set)
+    done = list(kept.found) if kept else []
+    if done and distributed.is_first():
+        log.info("going on: %d of %d images of row %r are there already", len(done), len(own), name)
+    size, step, settings = BatchSize(scoring.batch_size), whole_companies(scoring.batch_size), scoring.protocol
+    blocks = [own[start : start + step] for start in range(len(done), len(own), step)]
+    for block in tqdm(blocks, desc=name, unit="batch", disable=None, leave=False):
+        predict = partial(pipeline.predict, [data_set.image(i) for i in block])
+        predict = partial(predict, score=settings.score, iou=settings.iou, max_det=settings.max_det)
+        batch = [one.to("cpu") for one in size.fit(predict, len(block))]
+        if kept:
+            kept.add(batch)
+        done += batch
+    return done
 
 
 def _relabelled(found: Detections, to_set: Mapping[int, int], classes: int) -> Detections:
@@ -155,12 +192,15 @@ def base_rows(pipeline: Pipeline, data_set: DetectionSet, scoring: Scoring = Sco
 
 
 def _warn_of_classes(scores: DetectionScores, known: Sequence[str]) -> None:
-    """Name the classes that pull the mean to 0 and those that do not enter it."""
-    for name in unmatched_classes(list(scores.per_class), known):
+    """Name the classes that pull the mean to 0, those that do not enter it, and those that are not asked about."""
+    of_the_set = list(scores.per_class)
+    for name in unmatched_classes(of_the_set, known):
         if scores.per_class[name]["truths"]:
             log.warning("the head does not know the class %r of the data set: it scores 0", name)
     if absent := without_objects(scores.per_class):
         log.warning("no object of these classes to find, they are left out of the mean: %s", ", ".join(absent))
+    if others := unmatched_classes(known, of_the_set):
+        log.info("classes of the head that the data set does not label, %d: %s", len(others), ", ".join(others))
 
 
 def vat_rows(pipeline: Pipeline, data_set: DetectionSet, scoring: Scoring = Scoring()) -> dict[str, DetectionScores]:
@@ -177,6 +217,17 @@ def recovered(rows: Mapping[str, DetectionScores], row: str = "vat") -> float | 
         return None
     gap = rows["clean"].map - rows["degraded"].map
     return (rows[row].map - rows["degraded"].map) / gap if gap else None
+
+
+def recovered_by_class(rows: Mapping[str, DetectionScores], row: str) -> dict[str, float]:
+    """Class name -> the same share in the mAP of one class, of those that the degradation takes something from."""
+    if "clean" not in rows:
+        return {}
+    clean, degraded = rows["clean"].per_class, rows["degraded"].per_class
+    gaps = {name: scores["map"] - degraded[name]["map"] for name, scores in clean.items()}
+    return {
+        name: (rows[row].per_class[name]["map"] - degraded[name]["map"]) / gap for name, gap in gaps.items() if gap > 0
+    }
 
 
 def differences(rows: Mapping[str, DetectionScores], bootstrap: Bootstrap) -> dict[str, object]:

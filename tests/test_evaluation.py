@@ -144,6 +144,12 @@ def test_a_class_that_the_head_does_not_know_scores_0(caplog: pytest.LogCaptureF
     assert rows["degraded"].map == rows["degraded"].per_class["gnu"]["map"] == 0
 
 
+def test_what_the_head_knows_and_the_set_does_not_label_is_listed(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    base_rows(Pipeline(Identity(), None, WhiteCars()), Squares())
+    assert "classes of the head that the data set does not label, 1: tree" in caplog.messages
+
+
 def test_a_class_without_an_object_is_left_out_of_the_mean(caplog: pytest.LogCaptureFixture) -> None:
     rows = base_rows(Pipeline(Identity(), None, WhiteCars()), Squares(), Scoring(batch_size=4))
     assert caplog.text.count("left out of the mean: gnu") == 1

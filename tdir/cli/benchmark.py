@@ -2,7 +2,8 @@
 
 The clean rows need clean images: give --degradation, and tdir makes the degraded ones of them. Without it the
 images are taken as degraded already. To --out go a JSON record, a Markdown table, and a page for the browser, with
-curves and with the most improved and the most harmed images before and after.
+curves and with the most improved and the most harmed images before and after. The same command goes on after an
+interruption, with the images that are left.
 
 examples:
   tdir benchmark rtts --data-root downloads --pipeline fog.tdir --head yolov8n.pt
@@ -20,6 +21,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,7 @@ from tdir.data.published import PUBLISHED, located
 from tdir.data.sample import DetectionSet
 from tdir.errors import ConfigError, DataError
 from tdir.evaluation import Scoring, base_rows, check_quality, quality_rows, readable, stages, vat_rows
+from tdir.memory import automatic
 from tdir.metrics.protocols import PROTOCOLS, Protocol, protocol_named
 from tdir.metrics.quality import QUALITY, Measure, Quality, quality_named
 from tdir.parts import working_restorer
@@ -45,7 +48,14 @@ from tdir.pipeline import Pipeline
 from tdir.registry import DEGRADATIONS, closest
 from tdir.report.page import Example, changed, compared, write_page
 from tdir.report.pictures import draw, sheet, spread
-from tdir.report.records import describe_data, describe_pipeline, describe_quality, portable_command, write_record
+from tdir.report.records import (
+    describe_classes,
+    describe_data,
+    describe_pipeline,
+    describe_quality,
+    portable_command,
+    write_record,
+)
 from tdir.report.speed import peak_memory, stage_times
 from tdir.report.tables import summary
 from tdir.training.config import TrainConfig, build_data
@@ -129,13 +139,14 @@ def _score(args: argparse.Namespace, protocol: Protocol, metrics: Sequence[Quali
     whole, reader = _data(args)
     data_set, unreadable = readable(whole, args.limit)
     measures = _measures(metrics, data_set, device)
-    scoring = Scoring(protocol, args.batch_size, shared=args.launcher != "none")
+    out = args.out or Path("work_dirs") / _name(args)
+    unfinished = out / "predictions.partial"
+    scoring = Scoring(protocol, args.batch_size or automatic(pipeline), args.launcher != "none", unfinished)
     rows = base_rows(pipeline, data_set, scoring)
     if pipeline.translator is not None:
         rows |= vat_rows(pipeline, data_set, scoring)
     if not distributed.is_first():
         return
-    out = args.out or Path("work_dirs") / _name(args)
     about = describe_pipeline(pipeline, protocol)
     if args.pipeline:
         file = bundles.find(args.pipeline)
@@ -153,7 +164,12 @@ def _score(args: argparse.Namespace, protocol: Protocol, metrics: Sequence[Quali
         seed=args.seed,
         command=portable_command(args.command_line),
         photos=[data_set.photo(i) for i in range(len(data_set))],
-        data={"layout": reader["type"], "split": reader["split"], **describe_data(data_set, unreadable)},
+        data={
+            "layout": reader["type"],
+            "split": reader["split"],
+            **describe_data(data_set, unreadable),
+            **describe_classes(data_set, pipeline.head),
+        },
         **about,
     )
     table = summary(record)
@@ -163,6 +179,8 @@ def _score(args: argparse.Namespace, protocol: Protocol, metrics: Sequence[Quali
     if args.pictures:
         write_image(out / "pictures.jpg", _pictures(pipeline, data_set, args.pictures))
     print(table)
+    # What goes on after an interruption would make nothing of a benchmark that is done and is run again.
+    shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _measures(metrics: Sequence[Quality], data_set: DetectionSet, device: torch.device) -> dict[str, Measure]:

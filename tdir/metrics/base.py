@@ -77,17 +77,20 @@ class DetectionMetric(ABC):
         self._predictions += predicted
         self._truths += true
 
-    def gather(self, count: int) -> None:
+    def gather(self, count: int, together: int = 1) -> None:
         """Take in what the other processes of the group were fed, so that each computes the same as one alone.
 
         Args:
-            count: of all images; process r of W was fed image r, r + W, r + 2 W ...
+            count: of all images.
+            together: so many images in a row make a run, and process r of W was fed runs r, r + W, r + 2 W ...
         """
         parts: list[Any] = [None] * distributed.world_size()
         dist.all_gather_object(parts, (self._predictions, self._truths))
-        self._predictions, self._truths = (
-            [parts[i % len(parts)][k][i // len(parts)] for i in range(count)] for k in (0, 1)
-        )
+        places = []
+        for i in range(count):
+            turn, process = divmod(i // together, len(parts))
+            places.append((process, turn * together + i % together))
+        self._predictions, self._truths = ([parts[process][k][place] for process, place in places] for k in (0, 1))
 
     @abstractmethod
     def compute(self) -> DetectionScores:

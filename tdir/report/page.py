@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +10,24 @@ from typing import Any
 
 import cv2
 import jinja2
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
 from tdir.data.images import Pixels
-from tdir.metrics.curves import COCO_RECALLS
-from tdir.metrics.outcomes import CONFIDENCE, mean_curve, outcomes
+from tdir.metrics.outcomes import CONFIDENCE, outcomes
 from tdir.metrics.scores import DetectionScores
-from tdir.report.pictures import COLOURS, to_width
+from tdir.report.charts import curves, gapless, recovered_bars
+from tdir.report.pictures import to_width
 from tdir.report.speed import speed_sentence
-from tdir.report.tables import headings, quality_headings, quality_sentence, recovered_sentence, title, unread
+from tdir.report.tables import (
+    absent,
+    headings,
+    quality_headings,
+    quality_sentence,
+    recovered_sentence,
+    title,
+    unknown,
+    unread,
+)
 
 _WIDTH = 640  # of a picture, pixels
 _QUALITY = 82
@@ -83,15 +89,17 @@ def write_page(
         improved: images to show.
         harmed: images to show.
     """
-    metrics = headings(record.get("protocol", {}))
+    metrics, data = headings(record.get("protocol", {})), record.get("data", {})
     page = _template().render(
         record=record,
         title=title(record),
         metrics=metrics,
-        notes=[*recovered_sentence(record), *unread(record.get("data", {})), *speed_sentence(record)],
+        notes=[*recovered_sentence(record), *absent(rows), *unknown(data), *unread(data), *speed_sentence(record)],
         quality_headings=quality_headings,
         quality_sentence=quality_sentence,
-        curves=_curves(rows),
+        curves=curves(rows),
+        gap=recovered_bars(rows),
+        gapless=gapless(rows),
         failures=_failures(rows),
         confidence=CONFIDENCE,
         before_row=compared(rows)[0],
@@ -108,24 +116,6 @@ def _template() -> jinja2.Template:
     return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(
         "page.html.j2"
     )
-
-
-def _curves(rows: Mapping[str, DetectionScores]) -> str:
-    """Precision over recall at IoU 0.5, mean over the classes, as SVG."""
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.subplots()
-    for (name, scores), colour in zip(rows.items(), COLOURS, strict=False):
-        style = "--" if name.startswith("clean") else "-"
-        axes.plot(COCO_RECALLS, mean_curve(scores), style, color=[level / 255 for level in colour], label=name)
-    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    drawn = io.StringIO()
-    # Without a date, and with names that do not depend on chance: the same record makes the same page.
-    with matplotlib.rc_context({"svg.hashsalt": "tdir"}):
-        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
-    text = drawn.getvalue()
-    return text[text.index("<svg") :]
 
 
 def _failures(rows: Mapping[str, DetectionScores]) -> list[dict[str, Any]]:

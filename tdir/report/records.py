@@ -20,9 +20,11 @@ import torch
 
 from tdir import __version__
 from tdir.data import manifest
+from tdir.data.classes import unmatched_classes
 from tdir.data.degradations import Degraded
 from tdir.data.sample import DetectionSet
 from tdir.evaluation import COCO, differences, recovered
+from tdir.heads.base import Head
 from tdir.metrics.bootstrap import Bootstrap
 from tdir.metrics.protocols import Protocol
 from tdir.metrics.quality import QUALITY, Score
@@ -145,6 +147,14 @@ def describe_quality(rows: Mapping[str, Mapping[str, Score]], images: int) -> di
     metrics = {name: metric.settings() for name, metric in QUALITY.items() if name in names}
     found = {row: {name: asdict(score) for name, score in scores.items()} for row, scores in rows.items()}
     return {"images": images, "metrics": metrics, "rows": found}
+
+
+def describe_classes(data_set: DetectionSet, head: Head) -> dict[str, list[str]]:
+    """The classes of the set that are "unknown" to the head, and those of the head that are "unlabelled" in the set."""
+    return {
+        "unknown": unmatched_classes(data_set.classes, head.classes),
+        "unlabelled": unmatched_classes(head.classes, data_set.classes),
+    }
 
 
 def environment() -> dict[str, Any]:

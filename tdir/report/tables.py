@@ -104,13 +104,13 @@ def quality_sentence(quality: Mapping[str, Any]) -> str:
 
 def summary(record: Mapping[str, Any]) -> str:
     """Everything a record from ``write_record`` says of its rows."""
-    rows, metrics = record["rows"], headings(record.get("protocol", {}))
+    rows, data, metrics = record["rows"], record.get("data", {}), headings(record.get("protocol", {}))
     parts = [title(record), markdown_table(rows, record["intervals"], metrics), class_table(rows, metrics=metrics)]
     if record["differences"]:
         parts.append(difference_table(record["differences"], metrics))
     if "quality" in record:
         parts += [quality_table(record["quality"]), quality_sentence(record["quality"])]
-    parts += [*recovered_sentence(record), *_absent(rows), *unread(record.get("data", {})), *speed_sentence(record)]
+    parts += [*recovered_sentence(record), *absent(rows), *unknown(data), *unread(data), *speed_sentence(record)]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
@@ -129,7 +129,15 @@ def unread(data: Mapping[str, Any]) -> list[str]:
     return [f"Left out of every row, as they cannot be read, {len(names)}: {', '.join(names)}."] if names else []
 
 
-def _absent(rows: Rows) -> list[str]:
+def unknown(data: Mapping[str, Any]) -> list[str]:
+    """The classes that the head does not know, in a sentence; ``data`` holds what ``describe_classes`` gave."""
+    names = data.get("unknown", ())
+    said = f"Classes of the set that the head does not know, {len(names)}: {', '.join(names)}."
+    return [f"{said} They score 0 wherever there is an object to find."] if names else []
+
+
+def absent(rows: Rows) -> list[str]:
+    """The classes that no mean includes, in a sentence, if there are any."""
     names = without_objects(next(iter(_plain(rows).values()))["per_class"])
     return [f"Left out of every mean, as there is no object to find: {', '.join(names)}."] if names else []
 

@@ -90,6 +90,15 @@ def test_what_is_left_out_stands_under_the_table(record: dict[str, Any]) -> None
     assert summary(record).endswith("Left out of every row, as they cannot be read, 2: a.jpg, b.jpg.\n")
 
 
+def test_classes_that_the_head_does_not_know_stand_under_the_table(record: dict[str, Any]) -> None:
+    assert "does not know" not in summary(record)
+    record["data"]["unknown"] = ["gnu", "yak"]
+    said = (
+        "Classes of the set that the head does not know, 2: gnu, yak. They score 0 wherever there is an object to find."
+    )
+    assert said in summary(record)
+
+
 def test_a_summary_of_real_images_at_native_size(record: dict[str, Any]) -> None:
     record |= {"data": {"name": "fog", "degradation": None}, "differences": {}, "recovered": {}}
     record["protocol"]["size"] = None
