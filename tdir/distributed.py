@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import distributed as dist
@@ -114,3 +115,20 @@ def together() -> Iterator[None]:
         errors: list[Exception | None] = [None] * world_size()
         dist.all_gather_object(errors, own)
         raise next(error for error in errors if error is not None)
+
+
+def gathered(own: Sequence[Any], count: int, together: int = 1) -> list[Any]:
+    """What all processes of the group have of each image, in the images' order.
+
+    Args:
+        own: of this process, anything that can be pickled, one for each of its images.
+        count: of all images.
+        together: so many images in a row make a run, and process r of W has runs r, r + W, r + 2 W ...
+    """
+    parts: list[Any] = [None] * world_size()
+    dist.all_gather_object(parts, list(own))
+    found = []
+    for i in range(count):
+        turn, process = divmod(i // together, len(parts))
+        found.append(parts[process][turn * together + i % together])
+    return found

@@ -24,6 +24,9 @@ from tdir.structures import Prediction, check_images
 from tdir.translators.base import Translator
 
 BATCH_SIZE = 8
+COMPANY = 8
+"""Images that share a canvas, as large as the largest of them. Another number than that of a batch: what is found in an
+image does not depend on how many are computed at a time."""
 
 
 class Pipeline(nn.Module):
@@ -95,7 +98,7 @@ class Pipeline(nn.Module):
             score: the least confidence, in [0, 1]; default: the head's own, 0.25 for boxes, 0 for maps and classes.
             iou: boxes of one class that overlap more are one object, in [0, 1]; detectors only.
             max_det: the most boxes of an image; detectors only.
-            batch_size: images that meet on one canvas.
+            batch_size: images computed at a time, which changes nothing but time and memory.
             bgr: arrays are BGR, as OpenCV frames are; files and tensors are RGB always.
 
         Returns:
@@ -110,23 +113,21 @@ class Pipeline(nn.Module):
         settings = _decoding(score, iou, max_det)
         COUNT.check("batch_size", batch_size)
 
-        def predict(batch: list[Prepared]) -> list[Prediction]:
-            # Padded after the translation and not before: an image's result does not depend on its company.
-            seen = self._seen(batch)
-            answers: dict[int, Prediction] = {}
-            for rows in [list(range(len(batch)))] if self.head.pads else by_shape(seen):
-                canvas, _ = pad_batch([seen[i] for i in rows])
-                answers.update(zip(rows, self.head.decode(self.head(canvas), **settings), strict=True))
-            return [_on_the_given(answers[i], image) for i, image in enumerate(batch)]
+        def predict(batch: list[Prepared], canvas: tuple[int, int]) -> list[Prediction]:
+            # Padded after the translation and not before: a restorer never sees what an image does not hold.
+            padded, _ = pad_batch(self._seen(batch), canvas)
+            found = self.head.decode(self.head(padded), **settings)
+            return [_on_the_given(one, image) for one, image in zip(found, batch, strict=True)]
 
         return as_given(images, self._answers(images, bgr, batch_size, predict))
 
-    def enhance(self, images: Images, bgr: bool = False) -> Any:
+    def enhance(self, images: Images, bgr: bool = False, batch_size: int = BATCH_SIZE) -> Any:
         """What the head sees, at the size of the images given: computed at ``size``, then resized.
 
         Args:
             images: as for :meth:`predict`.
             bgr: arrays are BGR, given and returned.
+            batch_size: images computed at a time.
 
         Returns:
             A uint8 array ``(H, W, 3)`` for a path or an array, a float tensor in [0, 1] for a tensor; a list for a
@@ -135,26 +136,39 @@ class Pipeline(nn.Module):
         Raises:
             DataError: if a file is missing or not an image.
             ShapeError: if an array or a tensor has another shape, type or range.
+            ConfigError: if the batch size is no whole number from 1.
         """
+        COUNT.check("batch_size", batch_size)
 
-        def show(batch: list[Prepared]) -> list[Any]:
+        def show(batch: list[Prepared], canvas: tuple[int, int]) -> list[Any]:
             return [image.answer(seen, bgr) for image, seen in zip(batch, self._seen(batch), strict=True)]
 
-        answers = self._answers(images, bgr, BATCH_SIZE, show)
+        answers = self._answers(images, bgr, batch_size, show)
         if isinstance(images, Tensor) and images.ndim == 4:
             return torch.stack(answers) if answers else images
         return as_given(images, answers)
 
     def _answers(
-        self, images: Images, bgr: bool, batch_size: int, answer: Callable[[list[Prepared]], list[Any]]
+        self,
+        images: Images,
+        bgr: bool,
+        batch_size: int,
+        answer: Callable[[list[Prepared], tuple[int, int]], list[Any]],
     ) -> list[Any]:
-        """The answers to all images, of which no more than a batch is in memory."""
+        """The answers to all images, of which no more than a batch in full companies is in memory."""
         sources = as_list(images)
+        step = whole_companies(batch_size)
         answers: list[Any] = []
         # Not inference_mode: heads cache tensors in it that a later gradient pass cannot use.
         with torch.no_grad(), _in_eval(self):
-            for start in range(0, len(sources), batch_size):
-                answers += answer([prepare(source, self.size, bgr) for source in sources[start : start + batch_size]])
+            for start in range(0, len(sources), step):
+                block = [prepare(source, self.size, bgr) for source in sources[start : start + step]]
+                found: dict[int, Any] = {}
+                for canvas, rows in _by_canvas(block, self.head.pads).items():
+                    for k in range(0, len(rows), batch_size):
+                        some = rows[k : k + batch_size]
+                        found.update(zip(some, answer([block[i] for i in some], canvas), strict=True))
+                answers += [found[i] for i in range(len(block))]
         return answers
 
     def _seen(self, batch: list[Prepared]) -> list[Tensor]:
@@ -262,6 +276,22 @@ def _decoding(score: float | None, iou: float, max_det: int) -> dict[str, Any]:
         return {"iou": iou, "max_det": max_det}
     SHARE.check("score", score)
     return {"score": score, "iou": iou, "max_det": max_det}
+
+
+def whole_companies(batch_size: int) -> int:
+    """The least number of images that holds a batch and splits no company: lists cut there are predicted on as one."""
+    return -(-batch_size // COMPANY) * COMPANY
+
+
+def _by_canvas(block: list[Prepared], shared: bool) -> dict[tuple[int, int], list[int]]:
+    """Canvas (height, width) -> the positions of the images that go on it: company by company, or each on its own."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    most = COMPANY if shared else 1
+    for start in range(0, len(block), most):
+        company = range(start, min(start + most, len(block)))
+        heights, widths = zip(*(block[i].pixels.shape[1:] for i in company), strict=True)
+        groups.setdefault((max(heights), max(widths)), []).extend(company)
+    return groups
 
 
 def _on_the_given(found: Prediction, image: Prepared) -> Prediction:

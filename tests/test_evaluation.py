@@ -15,9 +15,20 @@ from tdir.data.degradations import Degradation, Degraded
 from tdir.data.images import Depth, Pixels
 from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError, DataError
-from tdir.evaluation import Scoring, base_rows, differences, evaluate, readable, recovered, vat_rows
+from tdir.evaluation import (
+    Scoring,
+    base_rows,
+    check_quality,
+    differences,
+    evaluate,
+    quality_rows,
+    readable,
+    recovered,
+    vat_rows,
+)
 from tdir.heads.base import Head
 from tdir.metrics.bootstrap import Bootstrap
+from tdir.metrics.quality import QUALITY, Measure, Score
 from tdir.pipeline import Pipeline
 from tdir.restorers.base import Restorer
 from tdir.restorers.identity import Identity
@@ -46,6 +57,9 @@ class Squares(ImageSet):
     def truth(self, index: int) -> Detections | None:
         box = torch.tensor([[4.0 + index % COUNT, 4, 20 + 2 * (index % COUNT), 24]])
         return Detections(box, torch.tensor([self.classes.index(self.label)])) if self.labelled else None
+
+    def image_size(self, index: int) -> tuple[int, int]:
+        return 32, 48
 
     def image(self, index: int) -> Pixels:
         self.read += 1
@@ -130,6 +144,12 @@ def test_a_class_that_the_head_does_not_know_scores_0(caplog: pytest.LogCaptureF
     assert rows["degraded"].map == rows["degraded"].per_class["gnu"]["map"] == 0
 
 
+def test_what_the_head_knows_and_the_set_does_not_label_is_listed(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    base_rows(Pipeline(Identity(), None, WhiteCars()), Squares())
+    assert "classes of the head that the data set does not label, 1: tree" in caplog.messages
+
+
 def test_a_class_without_an_object_is_left_out_of_the_mean(caplog: pytest.LogCaptureFixture) -> None:
     rows = base_rows(Pipeline(Identity(), None, WhiteCars()), Squares(), Scoring(batch_size=4))
     assert caplog.text.count("left out of the mean: gnu") == 1
@@ -206,3 +226,55 @@ def test_a_set_without_truth_or_common_classes_is_refused(pipeline: Pipeline) ->
         evaluate(pipeline, Squares(labelled=False))
     with pytest.raises(ConfigError, match=r"knows none of the data set's classes \(gnu\)"):
         evaluate(pipeline, Squares(("gnu",), labelled=False))
+
+
+class Brightness(Measure):
+    """Notes the mean levels of what it is given."""
+
+    def __init__(self):
+        self.seen: list[tuple[float, float | None]] = []
+        self.rows: list[list[tuple[float, float | None]]] = []
+
+    def update(self, image, clean):
+        self.seen.append((float(image.mean()), None if clean is None else float(clean.mean())))
+
+    def compute(self):
+        self.rows.append(self.seen)
+        count, self.seen = len(self.seen), []
+        return Score(0.5, count)
+
+
+def test_quality_is_that_of_what_the_head_sees_against_the_clean_images_at_their_own_size():
+    hazy = Degraded(Squares(count=2), Dim())
+    pipeline = Pipeline(Brighten(2), Threshold(), WhiteCars(), size=8)
+    compared, blind = Brightness(), Brightness()
+    rows = quality_rows(pipeline, hazy, {"psnr": compared, "niqe": blind})
+    assert {row: list(scores) for row, scores in rows.items()} == {
+        "clean": ["niqe"], "degraded": ["psnr", "niqe"], "restorer": ["psnr", "niqe"], "vat": ["psnr", "niqe"]
+    }  # fmt: skip
+    assert rows["vat"]["psnr"] == Score(0.5, 2)
+    clean = [float(hazy.clean.image(i).mean()) for i in range(2)]
+    dim = [float(hazy.image(i).mean()) for i in range(2)]
+    assert compared.rows[0] == list(zip(dim, clean))
+    assert compared.rows[1] == [(pytest.approx(2 * one), other) for one, other in zip(dim, clean)]
+    assert compared.rows[2] == list(zip(clean, clean))
+    assert [one for one, _ in blind.rows[0]] == clean
+    assert list(quality_rows(pipeline, Squares(count=2), {"niqe": blind})) == ["degraded", "restorer", "vat"]
+
+
+class Odd(Squares):
+    def image_size(self, index):
+        return 32, 47
+
+
+def test_quality_wants_clean_images_of_the_same_size_and_large_ones():
+    hazy = Degraded(Squares(), Dim())
+    psnr, niqe = QUALITY["psnr"], QUALITY["niqe"]
+    check_quality(hazy, [psnr])
+    with pytest.raises(ConfigError, match="PSNR: clean images are needed, and there are none: make"):
+        check_quality(Squares(), [psnr, niqe])
+    with pytest.raises(DataError, match="0 is 48 x 32 pixels, and NIQE needs 192 on each side: leave niqe or the"):
+        check_quality(hazy, [psnr, niqe])
+    hazy.clean = Odd()
+    with pytest.raises(DataError, match="0 is 48 x 32 pixels and its clean image 47 x 32: .* are needed for PSNR"):
+        check_quality(hazy, [psnr])

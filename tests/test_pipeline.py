@@ -215,6 +215,14 @@ class TestPredict:
             alone = pipeline.predict(image, score=0.0, max_det=10)
             torch.testing.assert_close(found.scores, alone.scores, rtol=1e-4, atol=1e-7)
 
+    def test_an_images_canvas_does_not_depend_on_the_batch_size(self, bright: Bright) -> None:
+        images = [noise(30, 90), noise(70, 20), *(noise(20, 20, i) for i in range(6)), *[noise(10, 50)] * 3]
+        plain(bright).predict(images, batch_size=3)
+        assert bright.shapes == [(3, 3, 70, 90), (3, 3, 70, 90), (2, 3, 70, 90), (3, 3, 10, 50)]
+        bright.shapes.clear()
+        plain(bright).predict(images, batch_size=64)
+        assert bright.shapes == [(8, 3, 70, 90), (3, 3, 10, 50)]
+
     def test_batches_are_of_the_size_asked_for(self, bright: Bright) -> None:
         images = [picture(20, 20, (0, 0, i + 1, 5)) for i in range(5)]
         found = plain(bright).predict(images, batch_size=2)

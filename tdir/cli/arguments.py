@@ -82,7 +82,12 @@ def add_compute_arguments(parser: argparse.ArgumentParser, default_size: str) ->
     parser.add_argument(
         "--size", type=positive, metavar="N", help=f"compute at this longest side, pixels; default: {default_size}"
     )
-    parser.add_argument("--batch-size", type=positive, default=8, metavar="N", help="images at a time (default: 8)")
+    parser.add_argument(
+        "--batch-size",
+        type=positive,
+        metavar="N",
+        help="images at a time, halved where they do not fit into memory (default: what is free allows)",
+    )
     add_device_argument(parser)
 
 

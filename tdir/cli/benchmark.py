@@ -2,7 +2,8 @@
 
 The clean rows need clean images: give --degradation, and tdir makes the degraded ones of them. Without it the
 images are taken as degraded already. To --out go a JSON record, a Markdown table, and a page for the browser, with
-curves and with the most improved and the most harmed images before and after.
+curves and with the most improved and the most harmed images before and after. The same command goes on after an
+interruption, with the images that are left.
 
 examples:
   tdir benchmark rtts --data-root downloads --pipeline fog.tdir --head yolov8n.pt
@@ -12,6 +13,7 @@ examples:
   tdir benchmark --pipeline streets_haze.tdir --data streets --degradation depth_haze --limit 200 --pictures 6
   tdir benchmark --restorer aodnet:dehazer.pth --head yolov8n.pt --data coco128 --classes person car --size 640
   torchrun --nproc_per_node 4 tools/benchmark.py --pipeline fog.tdir --data RTTS --launcher pytorch
+  tdir benchmark --pipeline fog.tdir --data voc5 --degradation haze --quality psnr ssim lpips niqe
   tdir benchmark --pipeline dark.tdir --head yolov8s.pt --data exdark_voc --limit 100 --pictures 6
   tdir benchmark --pipeline fog.tdir --head yolov8n.pt --data VOCdevkit/VOC2007 --degradation haze --protocol voc07
 """
@@ -19,7 +21,8 @@ examples:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +39,23 @@ from tdir.data.layouts import PLAIN, layout_of, with_labels, without_files
 from tdir.data.published import PUBLISHED, located
 from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError, DataError
-from tdir.evaluation import Scoring, base_rows, readable, stages, vat_rows
+from tdir.evaluation import Scoring, base_rows, check_quality, quality_rows, readable, stages, vat_rows
+from tdir.memory import automatic
 from tdir.metrics.protocols import PROTOCOLS, Protocol, protocol_named
+from tdir.metrics.quality import QUALITY, Measure, Quality, quality_named
 from tdir.parts import working_restorer
 from tdir.pipeline import Pipeline
 from tdir.registry import DEGRADATIONS, closest
 from tdir.report.page import Example, changed, compared, write_page
 from tdir.report.pictures import draw, sheet, spread
-from tdir.report.records import describe_data, describe_pipeline, portable_command, write_record
+from tdir.report.records import (
+    describe_classes,
+    describe_data,
+    describe_pipeline,
+    describe_quality,
+    portable_command,
+    write_record,
+)
 from tdir.report.speed import peak_memory, stage_times
 from tdir.report.tables import summary
 from tdir.training.config import TrainConfig, build_data
@@ -85,6 +97,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol", choices=sorted(PROTOCOLS), default="coco", help="how detections are scored (default: coco)"
     )
     parser.add_argument(
+        "--quality", nargs="+", metavar="METRIC", default=[],
+        help=f"how the images look, at their own size: {', '.join(QUALITY)}; all but niqe need clean images",
+    )  # fmt: skip
+    parser.add_argument(
         "--plus-one",
         action="store_true",
         help="boxes name their last pixel, a convention of Pascal VOC's own program; tdir's boxes do not",
@@ -109,29 +125,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score, write ``record.json``, ``table.md``, ``page.html`` and ``pictures.jpg``, print the table."""
     protocol = protocol_named(args.protocol, args.plus_one)
+    metrics = [quality_named(name) for name in args.quality]
     device = distributed.start(args.launcher, str(args.device))
     try:
-        _score(args, protocol, device)
+        _score(args, protocol, metrics, device)
         return 0
     finally:
         distributed.stop()
 
 
-def _score(args: argparse.Namespace, protocol: Protocol, device: torch.device) -> None:
+def _score(args: argparse.Namespace, protocol: Protocol, metrics: Sequence[Quality], device: torch.device) -> None:
     pipeline = _pipeline(args).to(device)
     whole, reader = _data(args)
     data_set, unreadable = readable(whole, args.limit)
-    scoring = Scoring(protocol, args.batch_size, shared=args.launcher != "none")
+    measures = _measures(metrics, data_set, device)
+    out = args.out or Path("work_dirs") / _name(args)
+    unfinished = out / "predictions.partial"
+    scoring = Scoring(protocol, args.batch_size or automatic(pipeline), args.launcher != "none", unfinished)
     rows = base_rows(pipeline, data_set, scoring)
     if pipeline.translator is not None:
         rows |= vat_rows(pipeline, data_set, scoring)
     if not distributed.is_first():
         return
-    out = args.out or Path("work_dirs") / _name(args)
     about = describe_pipeline(pipeline, protocol)
     if args.pipeline:
         file = bundles.find(args.pipeline)
         about["weights"]["bundle"] = {"name": file.name, "sha256": weight_files.sha256(file)}
+    about |= {
+        "speed": stage_times(pipeline, [data_set.image(i) for i in spread(len(data_set), TIMED)]),
+        "memory": peak_memory(),
+    }
+    if measures:
+        about["quality"] = describe_quality(quality_rows(pipeline, data_set, measures), len(data_set))
     record = write_record(
         out / "record.json",
         {name: rows[name] for name in ROWS if name in rows},
@@ -139,9 +164,12 @@ def _score(args: argparse.Namespace, protocol: Protocol, device: torch.device) -
         seed=args.seed,
         command=portable_command(args.command_line),
         photos=[data_set.photo(i) for i in range(len(data_set))],
-        speed=stage_times(pipeline, [data_set.image(i) for i in spread(len(data_set), TIMED)]),
-        memory=peak_memory(),
-        data={"layout": reader["type"], "split": reader["split"], **describe_data(data_set, unreadable)},
+        data={
+            "layout": reader["type"],
+            "split": reader["split"],
+            **describe_data(data_set, unreadable),
+            **describe_classes(data_set, pipeline.head),
+        },
         **about,
     )
     table = summary(record)
@@ -151,6 +179,17 @@ def _score(args: argparse.Namespace, protocol: Protocol, device: torch.device) -
     if args.pictures:
         write_image(out / "pictures.jpg", _pictures(pipeline, data_set, args.pictures))
     print(table)
+    # What goes on after an interruption would make nothing of a benchmark that is done and is run again.
+    shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _measures(metrics: Sequence[Quality], data_set: ImageSet, device: torch.device) -> dict[str, Measure]:
+    """What the first process computes after the scores; what it lacks is said before them, to every process."""
+    with distributed.together():
+        if not metrics or not distributed.is_first():
+            return {}
+        check_quality(data_set, metrics)
+        return {metric.name: metric.measure(device) for metric in metrics}
 
 
 def _pipeline(args: argparse.Namespace) -> Pipeline:

@@ -15,6 +15,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,7 +25,8 @@ import tdir
 from tdir.cli.arguments import HEAD, add_compute_arguments, folder
 from tdir.data.images import SUFFIXES, Pixels, list_images, read_image, write_image
 from tdir.errors import ConfigError, DataError
-from tdir.pipeline import Pipeline
+from tdir.memory import BatchSize, automatic
+from tdir.pipeline import Pipeline, whole_companies
 from tdir.report.pictures import draw
 from tdir.structures import Detections
 
@@ -62,13 +64,14 @@ def run(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     read = objects = 0
     with (args.out / "detections.jsonl").open("w", encoding="utf-8") as lines:
-        for batch in _batches(sources, args.batch_size):
+        size = BatchSize(args.batch_size or automatic(pipeline))
+        for batch in _batches(sources, whole_companies(size.images)):
             images = [image for _, image in batch]
-            found = pipeline.predict(images, score=args.score, batch_size=args.batch_size)
+            found = size.fit(partial(pipeline.predict, images, score=args.score), len(images))
             for (source, image), detections in zip(batch, found):
                 _write(args.out, source, image, detections, pipeline, lines)
             if args.save_enhanced:
-                for (source, _), seen in zip(batch, pipeline.enhance(images)):
+                for (source, _), seen in zip(batch, size.fit(partial(pipeline.enhance, images), len(images))):
                     write_image(args.out / ENHANCED / source.name, seen)
             read, objects = read + len(batch), objects + sum(map(len, found))
     unread = len(sources) - read

@@ -76,7 +76,7 @@ def match_classes(data_set_classes: Sequence[str], head_classes: Sequence[str]) 
     return found
 
 
-def unmatched_classes(data_set_classes: Sequence[str], head_classes: Sequence[str]) -> list[str]:
-    """The classes of the data set that the head does not know under any name, in order."""
-    known = {canonical(name) for name in head_classes}
-    return [name for name in data_set_classes if canonical(name) not in known]
+def unmatched_classes(classes: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Those of the first classes that are not among the others under any name, in order."""
+    known = {canonical(name) for name in others}
+    return [name for name in classes if canonical(name) not in known]

@@ -165,11 +165,12 @@ def by_shape(images: Sequence[Tensor | np.ndarray]) -> list[list[int]]:
     return list(groups.values())
 
 
-def pad_batch(images: Sequence[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
+def pad_batch(images: Sequence[Tensor], canvas: tuple[int, int] = (0, 0)) -> tuple[Tensor, list[tuple[int, int]]]:
     """Images of different sizes on one canvas, each in the top left corner on grey (``PAD_VALUE``).
 
     Args:
         images: tensors ``(3, h, w)`` in [0, 1].
+        canvas: (height, width) at least.
 
     Returns:
         The batch ``(N, 3, H, W)`` and the true ``(h, w)`` of each image.
@@ -183,7 +184,7 @@ def pad_batch(images: Sequence[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
     if not images:
         raise ShapeError("a batch needs at least one image, got none")
     sizes = [(image.shape[1], image.shape[2]) for image in images]
-    height, width = (max(side) for side in zip(*sizes, strict=True))
+    height, width = (max(side) for side in zip(canvas, *sizes, strict=True))
     padded = [
         functional.pad(image, (0, width - w, 0, height - h), value=PAD_VALUE)
         for image, (h, w) in zip(images, sizes, strict=True)

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from tdir.data.images import write_image
 from tdir.data.sample import check_skipped, find_root
 from tdir.data.voc import VOC
 from tdir.errors import ConfigError, DataError
+from tdir.files import write_whole
 from tdir.registry import DEGRADATIONS
 from tdir.weights import sha256
 
@@ -231,21 +232,14 @@ def _made(
         pixels = job.source.image(job.index)
         metres = None if depth is None else depth.read(photo, (pixels.shape[0], pixels.shape[1]))
         degraded = degradation(pixels, rng_for(job.name, seed), metres)
-        _whole(image, lambda path: write_image(path, degraded))
+        write_whole(image, lambda path: write_image(path, degraded))
     if not annotation.is_file():
-        _whole(annotation, lambda path: shutil.copyfile(job.source.annotation(job.index), path))
+        write_whole(annotation, lambda path: shutil.copyfile(job.source.annotation(job.index), path))
     drawn = degradation.draw(rng_for(job.name, seed))
     return [
         {**_entry(out, image), "split": job.split, "photo": photo, "drawn": drawn},
         _entry(out, annotation),
     ]
-
-
-def _whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under another name first: one that is there is complete."""
-    partial = path.with_name(f".{path.name}.partial{path.suffix}")
-    write(partial)
-    partial.replace(path)
 
 
 def _write_lists(out: Path, jobs: Sequence[_Job]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Scores: average precision of detections by named protocols, and what can be said of a difference."""
+"""Scores: average precision of detections by named protocols, what can be said of a difference, and image quality."""
 
 from tdir.metrics.protocols import evaluate_detections
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.metrics import roc_curve
-from torch import distributed as dist
 
 from tdir import distributed
 from tdir.errors import ConfigError, DataError, ShapeError
@@ -42,6 +41,8 @@ class AccuracyScores(Scores):
     MAIN: ClassVar[str] = "top1"
     HEADINGS: ClassVar[Mapping[str, str]] = {"top1": "accuracy", "auc": "AUC"}
     SAMPLED: ClassVar[tuple[str, ...]] = ("top1", "auc")
+    TRUTHS: ClassVar[str] = "images"
+    BY_IMAGE: ClassVar[str] = "probability of the right class"
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the probabilities, ready for JSON: NaN becomes ``None``."""
@@ -109,15 +110,14 @@ class Accuracy:
                 raise DataError(f"image {len(self._seen)} has no label: leave it out")
             self._seen.append((scores, truth.label))
 
-    def gather(self, count: int) -> None:
+    def gather(self, count: int, together: int = 1) -> None:
         """Take in what the other processes of the group were fed, so that each computes the same as one alone.
 
         Args:
-            count: of all images; process r of W was fed image r, r + W, r + 2 W ...
+            count: of all images.
+            together: see ``tdir.distributed.gathered``.
         """
-        parts: list[Any] = [None] * distributed.world_size()
-        dist.all_gather_object(parts, self._seen)
-        self._seen = [parts[i % len(parts)][i // len(parts)] for i in range(count)]
+        self._seen = distributed.gathered(self._seen, count, together)
 
     def compute(self) -> AccuracyScores:
         """The scores of all images so far.

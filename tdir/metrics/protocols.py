@@ -29,8 +29,8 @@ class Metric(Typing):
     def update(self, predictions: Sequence[Any], truths: Sequence[Any]) -> None:
         """Add images, one of each."""
 
-    def gather(self, count: int) -> None:
-        """Take in what the other processes of the group were fed; ``count`` is of all images."""
+    def gather(self, count: int, together: int = 1) -> None:
+        """Take in what the other processes of the group were fed, see ``tdir.distributed.gathered``."""
 
     def compute(self) -> Scores:
         """The scores of all images so far."""
@@ -66,6 +66,10 @@ class Protocol(ABC, Generic[Said]):
             ConfigError: if ``classes`` is empty or repeats a name.
         """
 
+    def kept(self, found: Said) -> Said:
+        """What of the predictions of an image any protocol for the task needs."""
+        return found
+
     def predictions(self, found: Said) -> Said:
         """The predictions of an image that the protocol looks at."""
         return found
@@ -88,6 +92,10 @@ class MapProtocol(Protocol[SemanticMap]):
     def metric(self, classes: Sequence[str]) -> ConfusionMatrix:
         """A confusion matrix."""
         return ConfusionMatrix(classes)
+
+    def kept(self, found: SemanticMap) -> SemanticMap:
+        """The labels alone."""
+        return SemanticMap(found.labels)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ class Scores(ABC):
     Attributes:
         MAIN: the score that rows are compared by, an attribute in [0, 1] of which more is better.
         HEADINGS: attribute -> its heading in a table.
+        TRUTHS: what "truths" counts.
+        BY_IMAGE: what :meth:`by_image` gives, in a word.
         SAMPLED: the attributes that :meth:`resampled` gives; :attr:`MAIN` is the first.
         images: the number of images.
         per_class: class name -> its scores, :attr:`MAIN` among them, and "truths", how much there is of it to find.
@@ -29,6 +31,8 @@ class Scores(ABC):
     MAIN: ClassVar[str]
     HEADINGS: ClassVar[Mapping[str, str]]
     SAMPLED: ClassVar[tuple[str, ...]]
+    TRUTHS: ClassVar[str]
+    BY_IMAGE: ClassVar[str]
     images: int
     per_class: dict[str, dict[str, float]]
 
@@ -117,6 +121,8 @@ class DetectionScores(Scores):
         "map": "mAP50-95", "ap50": "mAP50", "ap75": "mAP75", "small": "small", "medium": "medium", "large": "large",
     }  # fmt: skip
     SAMPLED: ClassVar[tuple[str, ...]] = ("map", "ap50")
+    TRUTHS: ClassVar[str] = "objects"
+    BY_IMAGE: ClassVar[str] = "F1"
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but how it was computed, ready for JSON: NaN becomes ``None``."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-from torch import distributed as dist
 
 from tdir import distributed
 from tdir.errors import ConfigError, DataError, ShapeError
@@ -39,6 +38,8 @@ class MapScores(Scores):
     MAIN: ClassVar[str] = "miou"
     HEADINGS: ClassVar[Mapping[str, str]] = {"miou": "mIoU", "pixel_accuracy": "pixel accuracy"}
     SAMPLED: ClassVar[tuple[str, ...]] = ("miou", "pixel_accuracy")
+    TRUTHS: ClassVar[str] = "pixels"
+    BY_IMAGE: ClassVar[str] = "mIoU"
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the matrices, ready for JSON: NaN becomes ``None``."""
@@ -113,15 +114,14 @@ class ConfusionMatrix:
             )
         return np.bincount(true * (count + 1) + found, minlength=count * (count + 1)).reshape(count, count + 1)
 
-    def gather(self, count: int) -> None:
+    def gather(self, count: int, together: int = 1) -> None:
         """Take in what the other processes of the group were fed, so that each computes the same as one alone.
 
         Args:
-            count: of all images; process r of W was fed image r, r + W, r + 2 W ...
+            count: of all images.
+            together: see ``tdir.distributed.gathered``.
         """
-        parts: list[Any] = [None] * distributed.world_size()
-        dist.all_gather_object(parts, self._matrices)
-        self._matrices = [parts[i % len(parts)][i // len(parts)] for i in range(count)]
+        self._matrices = distributed.gathered(self._matrices, count, together)
 
     def compute(self) -> MapScores:
         """The scores of all images so far.

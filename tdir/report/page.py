@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +10,26 @@ from typing import Any
 
 import cv2
 import jinja2
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
 from tdir.data.images import Pixels
-from tdir.metrics.curves import COCO_RECALLS
-from tdir.metrics.outcomes import CONFIDENCE, mean_curve, outcomes
-from tdir.metrics.scores import DetectionScores
-from tdir.report.pictures import COLOURS, to_width
+from tdir.metrics.outcomes import CONFIDENCE, outcomes
+from tdir.metrics.scores import DetectionScores, Scores
+from tdir.report.charts import AXES, curves, gapless, recovered_bars
+from tdir.report.pictures import to_width
 from tdir.report.speed import speed_sentence
-from tdir.report.tables import headings, recovered_sentence, title, unread
+from tdir.report.tables import (
+    absent,
+    counted,
+    headings,
+    main_of,
+    quality_headings,
+    quality_sentence,
+    recovered_sentence,
+    title,
+    unknown,
+    unread,
+)
 
 _WIDTH = 640  # of a picture, pixels
 _QUALITY = 82
@@ -33,8 +41,8 @@ class Example:
 
     Args:
         name: of the image.
-        change: of its F1, between -1 and 1.
-        before: with the boxes that the row to compare with finds in it, ``(H, W, 3)`` uint8 RGB.
+        change: of what ``Scores.by_image`` gives, between -1 and 1.
+        before: with what the row to compare with finds in it, ``(H, W, 3)`` uint8 RGB.
         after: the same of the row of interest, in the image as the head sees it then.
     """
 
@@ -49,7 +57,7 @@ def compared(rows: Mapping[str, object]) -> tuple[str, str]:
     return "degraded", "vat" if "vat" in rows else "restorer"
 
 
-def changed(rows: Mapping[str, DetectionScores], count: int) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
+def changed(rows: Mapping[str, Scores], count: int) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
     """The images that gain and lose most from degraded to the row of interest.
 
     Args:
@@ -57,9 +65,9 @@ def changed(rows: Mapping[str, DetectionScores], count: int) -> tuple[list[tuple
         count: of each at most.
 
     Returns:
-        The most improved and the most harmed, as (image, change of F1), the greatest change first.
+        The most improved and the most harmed, as (image, change), the greatest change first.
     """
-    before, after = (outcomes(rows[name]).f1() for name in compared(rows))
+    before, after = (rows[name].by_image() for name in compared(rows))
     change = np.nan_to_num(after, nan=1.0) - np.nan_to_num(before, nan=1.0)
     order = np.argsort(-change, kind="stable").tolist()
     best = [(i, float(change[i])) for i in order[:count] if change[i] > 0]
@@ -70,7 +78,7 @@ def changed(rows: Mapping[str, DetectionScores], count: int) -> tuple[list[tuple
 def write_page(
     path: Path,
     record: Mapping[str, Any],
-    rows: Mapping[str, DetectionScores],
+    rows: Mapping[str, Scores],
     improved: Sequence[Example] = (),
     harmed: Sequence[Example] = (),
 ) -> None:
@@ -83,13 +91,23 @@ def write_page(
         improved: images to show.
         harmed: images to show.
     """
-    metrics = headings(record.get("protocol", {}))
+    protocol, data = record.get("protocol", {}), record.get("data", {})
+    metrics, first = headings(protocol), next(iter(rows.values()))
     page = _template().render(
         record=record,
         title=title(record),
         metrics=metrics,
-        notes=[*recovered_sentence(record), *unread(record.get("data", {})), *speed_sentence(record)],
-        curves=_curves(rows),
+        main=main_of(metrics),
+        counts=counted(protocol),
+        by_image=first.BY_IMAGE,
+        curve_title=" over ".join(AXES[type(first)][::-1]) if type(first) in AXES else "",
+        of_boxes=isinstance(first, DetectionScores),
+        notes=[*recovered_sentence(record), *absent(rows), *unknown(data), *unread(data), *speed_sentence(record)],
+        quality_headings=quality_headings,
+        quality_sentence=quality_sentence,
+        curves=curves(rows),
+        gap=recovered_bars(rows),
+        gapless=gapless(rows),
         failures=_failures(rows),
         confidence=CONFIDENCE,
         before_row=compared(rows)[0],
@@ -108,35 +126,19 @@ def _template() -> jinja2.Template:
     )
 
 
-def _curves(rows: Mapping[str, DetectionScores]) -> str:
-    """Precision over recall at IoU 0.5, mean over the classes, as SVG."""
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.subplots()
-    for (name, scores), colour in zip(rows.items(), COLOURS, strict=False):
-        style = "--" if name.startswith("clean") else "-"
-        axes.plot(COCO_RECALLS, mean_curve(scores), style, color=[level / 255 for level in colour], label=name)
-    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    drawn = io.StringIO()
-    # Without a date, and with names that do not depend on chance: the same record makes the same page.
-    with matplotlib.rc_context({"svg.hashsalt": "tdir"}):
-        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
-    text = drawn.getvalue()
-    return text[text.index("<svg") :]
-
-
-def _failures(rows: Mapping[str, DetectionScores]) -> list[dict[str, Any]]:
-    """For every class, what was found, missed and false in the two rows that are compared."""
-    first, second = compared(rows)
-    before, after = outcomes(rows[first]), outcomes(rows[second])
+def _failures(rows: Mapping[str, Scores]) -> list[dict[str, Any]]:
+    """For every class of boxes, what was found, missed and false in the two rows that are compared."""
+    first, second = (rows[name] for name in compared(rows))
+    if not isinstance(first, DetectionScores) or not isinstance(second, DetectionScores):
+        return []
+    before, after = outcomes(first), outcomes(second)
     return [
         {
             "name": name,
             "before": [int(part[k].sum()) for part in (before.found, before.missed, before.false)],
             "after": [int(part[k].sum()) for part in (after.found, after.missed, after.false)],
         }
-        for k, name in enumerate(rows[first].per_class)
+        for k, name in enumerate(first.per_class)
     ]
 
 

@@ -11,6 +11,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -19,16 +20,19 @@ import torch
 
 from tdir import __version__
 from tdir.data import manifest
+from tdir.data.classes import unmatched_classes
 from tdir.data.degradations import Degraded
 from tdir.data.sample import ImageSet
 from tdir.evaluation import differences, recovered
+from tdir.heads.base import Head
 from tdir.metrics.bootstrap import Bootstrap
 from tdir.metrics.protocols import USUAL, Protocol
+from tdir.metrics.quality import QUALITY, Score
 from tdir.metrics.scores import Scores
 from tdir.pipeline import Pipeline
 
 FORMAT = 1
-PACKAGES = ("torchvision", "ultralytics", "numpy", "pycocotools")
+PACKAGES = ("torchvision", "torchmetrics", "ultralytics", "numpy", "pycocotools")
 PATHS = ("weights", "model", "root", "cache_dir")
 """Settings that hold a file or a folder."""
 
@@ -126,6 +130,31 @@ def describe_data(data_set: ImageSet, unreadable: Sequence[str] = ()) -> dict[st
         "unreadable": list(unreadable),
         "degradation": degraded.degradation.settings() if degraded else None,
         "degradation_seed": degraded.seed if degraded else None,
+    }
+
+
+def describe_quality(rows: Mapping[str, Mapping[str, Score]], images: int) -> dict[str, Any]:
+    """How images look, as JSON values.
+
+    Args:
+        rows: from ``quality_rows``.
+        images: how many there are.
+
+    Returns:
+        "images"; "metrics", what ``Quality.settings`` says of each; and "rows", the value of each metric that a row has
+        and how many of the images have one.
+    """
+    names = dict.fromkeys(name for scores in rows.values() for name in scores)
+    metrics = {name: metric.settings() for name, metric in QUALITY.items() if name in names}
+    found = {row: {name: asdict(score) for name, score in scores.items()} for row, scores in rows.items()}
+    return {"images": images, "metrics": metrics, "rows": found}
+
+
+def describe_classes(data_set: ImageSet, head: Head) -> dict[str, list[str]]:
+    """The classes of the set that are "unknown" to the head, and those of the head that are "unlabelled" in the set."""
+    return {
+        "unknown": unmatched_classes(data_set.classes, head.classes),
+        "unlabelled": unmatched_classes(head.classes, data_set.classes),
     }
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tdir.metrics.scores import DetectionScores, without_objects
+from tdir.metrics.classification import AccuracyScores
+from tdir.metrics.scores import DetectionScores, Scores, without_objects
+from tdir.metrics.segmentation import MapScores
 from tdir.report.speed import speed_sentence
 
-Rows = Mapping[str, "DetectionScores | Mapping[str, Any]"]
+Rows = Mapping[str, "Scores | Mapping[str, Any]"]
 """Row name -> scores, or what their ``as_dict`` gave."""
 
-METRICS = {"map": "mAP50-95", "ap50": "mAP50", "ap75": "mAP75", "small": "small", "medium": "medium", "large": "large"}
+KINDS: dict[str, type[Scores]] = {"coco": DetectionScores, "miou": MapScores, "accuracy": AccuracyScores}
+"""The "curve" of a protocol -> the scores that it gives."""
+METRICS = DetectionScores.HEADINGS
 """Scores by COCO's protocol and their headings."""
 AT_ONE_OVERLAP = {"map": "mAP50"}
 """By the rules of Pascal VOC there is this one."""
@@ -19,7 +23,18 @@ AT_ONE_OVERLAP = {"map": "mAP50"}
 
 def headings(protocol: Mapping[str, Any]) -> Mapping[str, str]:
     """The scores that a protocol, the "protocol" of a record, gives, and their headings; COCO's if it does not say."""
-    return METRICS if protocol.get("curve", "coco") == "coco" else AT_ONE_OVERLAP
+    kind = KINDS.get(protocol.get("curve", "coco"))
+    return AT_ONE_OVERLAP if kind is None else kind.HEADINGS
+
+
+def main_of(metrics: Mapping[str, str]) -> str:
+    """The score that rows are compared by: the first one; ``metrics`` is from :func:`headings`."""
+    return next(iter(metrics))
+
+
+def counted(protocol: Mapping[str, Any]) -> str:
+    """What there is of a class to find is counted in; ``protocol`` is that of a record."""
+    return KINDS.get(protocol.get("curve", "coco"), DetectionScores).TRUTHS
 
 
 def markdown_table(rows: Rows, intervals: Mapping[str, Any] | None = None, metrics: Mapping[str, str] = METRICS) -> str:
@@ -27,7 +42,7 @@ def markdown_table(rows: Rows, intervals: Mapping[str, Any] | None = None, metri
 
     Args:
         rows: the scores.
-        intervals: "intervals" of a record; the 95 % intervals of mAP50-95 and mAP50 are then added.
+        intervals: "intervals" of a record; the 95 % intervals of the scores that have one are then added.
         metrics: the columns, see :func:`headings`.
     """
     lines = []
@@ -40,21 +55,25 @@ def markdown_table(rows: Rows, intervals: Mapping[str, Any] | None = None, metri
     return table(["row", *metrics.values()], lines)
 
 
-def class_table(rows: Rows, metric: str = "map", metrics: Mapping[str, str] = METRICS) -> str:
+def class_table(
+    rows: Rows, metric: str | None = None, metrics: Mapping[str, str] = METRICS, counts: str = "objects"
+) -> str:
     """One line for each class, one column for each row.
 
     Args:
         rows: the scores.
-        metric: "map" for mAP50-95, or "ap50".
+        metric: a key of ``metrics`` that classes have; default: the main one.
         metrics: headings, see :func:`headings`.
+        counts: what there is of a class is counted in.
     """
+    metric = metric or main_of(metrics)
     plain = _plain(rows)
     first = next(iter(plain.values()))["per_class"]
     lines = [
         [name, str(first[name]["truths"]), *(_number(scores["per_class"][name][metric]) for scores in plain.values())]
         for name in first
     ]
-    return table([metrics[metric], "objects", *plain], lines)
+    return table([metrics[metric], counts, *plain], lines)
 
 
 def difference_table(differences: Mapping[str, Any], metrics: Mapping[str, str] = METRICS) -> str:
@@ -68,13 +87,50 @@ def difference_table(differences: Mapping[str, Any], metrics: Mapping[str, str] 
     return table(["difference", "metric", "value", "95 % interval", "p"], lines)
 
 
+def quality_headings(quality: Mapping[str, Any]) -> dict[str, str]:
+    """Metric -> its heading with unit and the better direction; ``quality`` is that of a record."""
+    arrows = {"higher": "↑", "lower": "↓"}
+    return {
+        name: " ".join(filter(None, [one["title"], one["unit"] and f"({one['unit']})", arrows[one["direction"]]]))
+        for name, one in quality["metrics"].items()
+    }
+
+
+def quality_table(quality: Mapping[str, Any]) -> str:
+    """One line for each row, one column for each metric of image quality; ``quality`` is that of a record."""
+    names = quality_headings(quality)
+    lines = [
+        [row, *(_number(scores[name]["value"] if name in scores else None) for name in names)]
+        for row, scores in quality["rows"].items()
+    ]
+    return table(["image quality", *names.values()], lines)
+
+
+def quality_sentence(quality: Mapping[str, Any]) -> str:
+    """How many images the quality is of and what they were compared with; ``quality`` is that of a record."""
+    count = quality["images"]
+    compared = [one["title"] for one in quality["metrics"].values() if one["needs_clean"]]
+    against = f" {', '.join(compared)} against the clean images." if compared else ""
+    fewer = [
+        f"{quality['metrics'][name]['title']} of {row} {score['images']}"
+        for row, scores in quality["rows"].items()
+        for name, score in scores.items()
+        if score["images"] < count
+    ]
+    left_out = f" The others are flat or equal to the clean ones: {', '.join(fewer)} images." if fewer else ""
+    return f"Image quality of {count} images at their own size; arrows point to the better.{against}{left_out}"
+
+
 def summary(record: Mapping[str, Any]) -> str:
     """Everything a record from ``write_record`` says of its rows."""
-    rows, metrics = record["rows"], headings(record.get("protocol", {}))
-    parts = [title(record), markdown_table(rows, record["intervals"], metrics), class_table(rows, metrics=metrics)]
+    rows, data, metrics = record["rows"], record.get("data", {}), headings(record.get("protocol", {}))
+    by_class = class_table(rows, metrics=metrics, counts=counted(record.get("protocol", {})))
+    parts = [title(record), markdown_table(rows, record["intervals"], metrics), by_class]
     if record["differences"]:
         parts.append(difference_table(record["differences"], metrics))
-    parts += [*recovered_sentence(record), *_absent(rows), *unread(record.get("data", {})), *speed_sentence(record)]
+    if "quality" in record:
+        parts += [quality_table(record["quality"]), quality_sentence(record["quality"])]
+    parts += [*recovered_sentence(record), *absent(rows), *unknown(data), *unread(data), *speed_sentence(record)]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
@@ -83,7 +139,8 @@ def recovered_sentence(record: Mapping[str, Any]) -> list[str]:
     if not record["recovered"]:
         return []
     shares = ", ".join(f"{name} {share:.0%}" for name, share in record["recovered"].items())
-    metric = headings(record.get("protocol", {}))["map"]
+    metrics = headings(record.get("protocol", {}))
+    metric = metrics[main_of(metrics)]
     return [f"Recovered of the gap from degraded to clean, in {metric}: {shares}."]
 
 
@@ -93,7 +150,15 @@ def unread(data: Mapping[str, Any]) -> list[str]:
     return [f"Left out of every row, as they cannot be read, {len(names)}: {', '.join(names)}."] if names else []
 
 
-def _absent(rows: Rows) -> list[str]:
+def unknown(data: Mapping[str, Any]) -> list[str]:
+    """The classes that the head does not know, in a sentence; ``data`` holds what ``describe_classes`` gave."""
+    names = data.get("unknown", ())
+    said = f"Classes of the set that the head does not know, {len(names)}: {', '.join(names)}."
+    return [f"{said} They score 0 wherever there is an object to find."] if names else []
+
+
+def absent(rows: Rows) -> list[str]:
+    """The classes that no mean includes, in a sentence, if there are any."""
     names = without_objects(next(iter(_plain(rows).values()))["per_class"])
     return [f"Left out of every mean, as there is no object to find: {', '.join(names)}."] if names else []
 
@@ -115,7 +180,7 @@ def title(record: Mapping[str, Any]) -> str:
 
 
 def _plain(rows: Rows) -> dict[str, Mapping[str, Any]]:
-    return {name: s.as_dict() if isinstance(s, DetectionScores) else s for name, s in rows.items()}
+    return {name: s.as_dict() if isinstance(s, Scores) else s for name, s in rows.items()}
 
 
 def _number(value: float | None) -> str:

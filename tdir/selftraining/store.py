@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from tdir.data.degradations import Degraded
+from tdir.data.sample import ImageSet
 from tdir.errors import DataError
 from tdir.structures import KINDS, Prediction
 
@@ -26,6 +28,21 @@ INDEX, PIXELS, PREDICTIONS = "index.json", "pixels.u8", "predictions.safetensors
 def content_key(parts: Mapping[str, Any]) -> str:
     """A short name for a cache from everything that its content depends on."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def how_built(part: nn.Module) -> list[object]:
+    """What a part is besides its weights, for a key; where these lie does not matter."""
+    settings = {k: str(v) for k, v in getattr(part, "config", {}).items() if k != "weights"}
+    # What a program does is in its file, and not in its weights alone.
+    program = [part.weights_sha256] if getattr(part, "is_code", False) else []
+    return [type(part).__name__, settings, *program]
+
+
+def how_degraded(data_set: ImageSet) -> list[object]:
+    """The degradations that tdir makes of a set, the last one first, for a key."""
+    if not isinstance(data_set, Degraded):
+        return []
+    return [data_set.degradation.settings(), data_set.seed, *how_degraded(data_set.data_set)]
 
 
 @dataclass
@@ -95,7 +112,7 @@ class TeacherStore:
         """What the head said of version ``name`` of image i."""
         part = {column: self._part(f"{name}.{column}", i) for column in self._columns(name)}
         embeddings = part.pop("embeddings").float()
-        return Source(self._kind.from_columns(part, self.sizes[i]), embeddings)
+        return Source(self._kind.from_columns(part), embeddings)
 
     def _columns(self, source: str) -> list[str]:
         """The tensors that are kept of every prediction on a version."""

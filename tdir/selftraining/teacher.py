@@ -18,7 +18,15 @@ from tdir.errors import DataError
 from tdir.frozen import state_hash
 from tdir.heads.base import Head
 from tdir.restorers.base import Restorer
-from tdir.selftraining.store import Source, TeacherStore, TeacherWriter, check_free, content_key
+from tdir.selftraining.store import (
+    Source,
+    TeacherStore,
+    TeacherWriter,
+    check_free,
+    content_key,
+    how_built,
+    how_degraded,
+)
 
 _LOOKED_AT = 100  # images whose size is looked up for an estimate
 log = logging.getLogger("tdir")
@@ -55,8 +63,8 @@ class Teacher:
     def key(self, data_set: ImageSet, sources: tuple[str, ...]) -> str:
         """The name of the cache of a data set: weights, settings and files."""
         files = [(name, *data_set.fingerprint(i)) for i, name in enumerate(data_set.names)]
-        frozen = [state_hash(self.restorer), state_hash(self.head), _how_restored(self.restorer), self.head.classes]
-        settings = [self.size, self.score, self.iou, sorted(sources), _how_degraded(data_set)]
+        frozen = [state_hash(self.restorer), state_hash(self.head), how_built(self.restorer), self.head.classes]
+        settings = [self.size, self.score, self.iou, sorted(sources), how_degraded(data_set)]
         return content_key({"files": files, "frozen": frozen, "settings": settings, "format": 4})
 
     def expected_bytes(self, data_set: ImageSet) -> int:
@@ -177,20 +185,6 @@ def _found(folder: Path) -> TeacherStore | None:
         return None
 
 
-def _how_restored(restorer: Restorer) -> list[object]:
-    """What a restorer is besides its weights; where these lie does not matter."""
-    settings = {k: str(v) for k, v in getattr(restorer, "config", {}).items() if k != "weights"}
-    # What a program does is in its file, and not in its weights alone.
-    program = [restorer.weights_sha256] if restorer.is_code else []
-    return [type(restorer).__name__, settings, *program]
-
-
 def _original(data_set: ImageSet, i: int) -> np.ndarray:
     assert isinstance(data_set, Degraded)
     return data_set.data_set.image(i)
-
-
-def _how_degraded(data_set: ImageSet) -> list[object]:
-    if not isinstance(data_set, Degraded):
-        return []
-    return [data_set.degradation.settings(), data_set.seed, *_how_degraded(data_set.data_set)]

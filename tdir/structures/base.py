@@ -77,12 +77,12 @@ class Prediction(ABC):
 
     @abstractmethod
     def columns(self) -> dict[str, Tensor]:
-        """All that a cache keeps of a prediction, as tensors by name."""
+        """All that a cache keeps of a prediction, as tensors by name; those of several images can be concatenated."""
 
     @classmethod
     @abstractmethod
-    def from_columns(cls: type[Own], columns: Mapping[str, Tensor], size: Size) -> Own:
-        """A prediction on an image of this size from its :meth:`columns`."""
+    def from_columns(cls: type[Own], columns: Mapping[str, Tensor]) -> Own:
+        """A prediction from its :meth:`columns`."""
 
 
 def check_images(images: Tensor, who: str) -> None:

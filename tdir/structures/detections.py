@@ -151,7 +151,7 @@ class Detections(Prediction):
         return {"boxes": self.boxes, "labels": self.labels, "scores": self.scores}
 
     @classmethod
-    def from_columns(cls, columns: Mapping[str, Tensor], size: Size) -> Detections:
+    def from_columns(cls, columns: Mapping[str, Tensor]) -> Detections:
         """The boxes as they were kept."""
         return cls(columns["boxes"], columns["labels"], columns["scores"])
 

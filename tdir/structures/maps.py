@@ -118,17 +118,18 @@ class SemanticMap(Prediction):
         return labels.where(labels != IGNORE, classes).bincount(minlength=classes + 1) / len(labels)
 
     def columns(self) -> dict[str, Tensor]:
-        """Labels, and confidence in steps of 1/255."""
-        assert self.confidence is not None
-        return {
-            "labels": self.labels.flatten(),
-            "confidence": (self.confidence * 255).round().to(torch.uint8).flatten(),
-        }
+        """Size, labels and, where there is one, the confidence in steps of 1/255."""
+        kept = {"size": torch.tensor(self.labels.shape), "labels": self.labels.flatten()}
+        if self.confidence is not None:
+            kept["confidence"] = (self.confidence * 255).round().to(torch.uint8).flatten()
+        return kept
 
     @classmethod
-    def from_columns(cls, columns: Mapping[str, Tensor], size: Size) -> SemanticMap:
-        """The map of an image of this size."""
-        return cls(columns["labels"].view(size), columns["confidence"].view(size).float() / 255)
+    def from_columns(cls, columns: Mapping[str, Tensor]) -> SemanticMap:
+        """The map as it was kept."""
+        size = columns["size"].tolist()
+        confidence = columns.get("confidence")
+        return cls(columns["labels"].view(size), None if confidence is None else confidence.view(size).float() / 255)
 
 
 def merged(first: SemanticMap, second: SemanticMap) -> SemanticMap:

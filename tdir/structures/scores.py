@@ -96,7 +96,7 @@ class ClassScores(Prediction):
         return {"scores": self.scores}
 
     @classmethod
-    def from_columns(cls, columns: Mapping[str, Tensor], size: Size) -> ClassScores:
+    def from_columns(cls, columns: Mapping[str, Tensor]) -> ClassScores:
         """The scores as they were kept."""
         return cls(columns["scores"])
 

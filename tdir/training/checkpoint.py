@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from tdir.errors import WeightsError
+from tdir.files import write_whole
 
 LAST = "last.pth"
 FORMAT = 1
@@ -23,9 +23,8 @@ def save_checkpoint(path: Path, state: dict[str, Any], record: dict[str, Any]) -
         state: tensors, numbers and dictionaries of them.
         record: how the training was set up, for people and to compare on resume.
     """
-    partial = path.with_name(f"{path.name}.partial")
-    torch.save({"format": FORMAT, "record": json.dumps(record, sort_keys=True), **state}, partial)
-    os.replace(partial, path)
+    content = {"format": FORMAT, "record": json.dumps(record, sort_keys=True), **state}
+    write_whole(path, lambda partial: torch.save(content, partial))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

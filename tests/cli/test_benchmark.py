@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -15,6 +16,8 @@ import torch
 import tdir
 from tdir import weights as weight_files
 from tdir.cli import main
+from tdir.data.classes import COCO_CLASSES
+from tdir.pipeline import Pipeline
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -40,6 +43,7 @@ def test_a_bundle_on_made_haze_has_all_rows(
     assert record["data"] == {
         "layout": "voc", "split": "test", "name": "shapes", "classes": ["car", "person"], "images": 3,
         "manifest": None, "unreadable": [], "degradation": haze, "degradation_seed": 4,
+        "unknown": [], "unlabelled": [name for name in COCO_CLASSES if name not in ("car", "person")],
     }  # fmt: skip
     assert record["weights"]["bundle"] == {"name": "tiny.tdir", "sha256": weight_files.sha256(bundle)}
     assert record["weights"]["head"] == {"name": "detector.pt", "sha256": weight_files.sha256(detector)}
@@ -59,11 +63,24 @@ def test_a_bundle_on_made_haze_has_all_rows(
 def test_the_built_in_scenes_need_no_folder(detector: Path, tmp_path: Path) -> None:
     argv = ["--restorer", "dcp", "--head", str(detector), "--data", "streets", "--classes", "car", "person"]
     argv += ["--degradation", "depth_haze", "--limit", "2", "--size", "96", "--samples", "5", "--out", str(tmp_path)]
-    assert main(["benchmark", *argv]) == 0
+    assert main(["benchmark", *argv, "--quality", "psnr", "ssim"]) == 0
     record = json.loads((tmp_path / "record.json").read_text())
     data = record["data"]
     assert (data["layout"], data["split"], data["name"], data["images"]) == ("streets", "test", "streets", 2)
     assert data["degradation"]["type"] == "depth_haze"
+
+    quality = record["quality"]
+    assert quality["images"] == 2
+    assert list(quality["metrics"]) == ["psnr", "ssim"]
+    assert list(quality["rows"]) == ["degraded", "restorer"]
+    degraded, restored = quality["rows"].values()
+    assert degraded["psnr"]["images"] == 2
+    assert 5 < degraded["psnr"]["value"] < restored["psnr"]["value"] < 40
+    assert 0 < degraded["ssim"]["value"] < 1
+    page, table = ((tmp_path / name).read_text(encoding="utf-8") for name in ("page.html", "table.md"))
+    for value in (degraded["psnr"]["value"], restored["ssim"]["value"]):
+        assert f"<td>{value:.3f}</td>" in page and f" {value:.3f} |" in table
+    assert "Image quality of 2 images at their own size" in page and "Image quality of 2 images" in table
 
 
 def test_a_restorer_and_a_head_on_real_degradation(
@@ -140,6 +157,33 @@ def test_what_cannot_be_scored_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_image_quality_that_cannot_be_had_is_said_before_anything_is_scored(
+    bundle: Path, voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tdir.evaluation.evaluate", None)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    argv = ["--pipeline", str(bundle), "--data", str(voc), "--out", str(tmp_path / "out"), "--quality"]
+    assert "no metric of image quality 'nique': did you mean 'niqe'?" in refused([*argv, "nique"], capsys)
+    said = refused([*argv, "psnr", "niqe", "fid"], capsys)
+    assert "PSNR, FID: clean images are needed, and there are none: make the degraded ones with --degradation" in said
+    assert "0 is 64 x 48 pixels, and NIQE needs 192 on each side" in refused([*argv, "niqe"], capsys)
+    lpips = [*argv, "psnr", "lpips", "--degradation", "haze"]
+    assert "LPIPS needs alexnet-owt-7be5be79.pth: download https://" in refused(lpips, capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_image_quality_is_the_first_process_s_work(
+    bundle: Path, voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one does not even look for LPIPS' file."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("tdir.distributed.is_first", lambda: False)
+    argv = ["--pipeline", str(bundle), "--data", str(voc), "--degradation", "haze", "--limit", "1"]
+    assert main(["benchmark", *argv, "--quality", "lpips", "--out", str(tmp_path / "out")]) == 0
+    # What this process predicted is left to the first one to remove.
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.partial"]
+
+
 @pytest.mark.real
 def test_real_fog(data_root: Path, weights_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     restorer = f"aodnet:{weights_root / 'aodnet/dehazer.pth'}"
@@ -160,8 +204,18 @@ IN_TWO = [*BRIEF, "--launcher", "pytorch", "--device", "cpu"]
 PROGRAM = str(REPOSITORY / "tools/benchmark.py")
 
 
+def more(voc: Path, count: int) -> list[int]:
+    """Copies of the first images of a set, every third one upright; the numbers of all."""
+    for i in range(4, count):
+        image = cv2.imread(str(voc / f"JPEGImages/{i % 4}.png"))
+        assert cv2.imwrite(str(voc / f"JPEGImages/{i}.png"), image if i % 3 else image.transpose(1, 0, 2))
+        (voc / f"Annotations/{i}.xml").write_text((voc / f"Annotations/{i % 4}.xml").read_text())
+    return list(range(count))
+
+
 def test_two_processes_score_as_one(bundle: Path, voc: Path, tmp_path: Path) -> None:
     """Each predicts on its share."""
+    (voc / "ImageSets/Main/test.txt").write_text("".join(f"{i}\n" for i in more(voc, 20)))
     argv = ["--pipeline", str(bundle), "--data", str(voc)]
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
@@ -169,11 +223,12 @@ def test_two_processes_score_as_one(bundle: Path, voc: Path, tmp_path: Path) -> 
         env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=tmp_path, capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("4 images, longest side 64") == 1  # one of the processes speaks
+    assert done.stdout.count("20 images, longest side 64") == 1  # one of the processes speaks
     assert main(["benchmark", *argv, *BRIEF, "--out", str(tmp_path / "one")]) == 0
     one, two = (json.loads((tmp_path / name / "record.json").read_text()) for name in ("one", "two"))
     assert one["rows"] == two["rows"]
     assert one["differences"] == two["differences"]
+    assert not (tmp_path / "two/predictions.partial").exists()
 
 
 def test_what_stops_one_of_two_processes_stops_both(bundle: Path, voc: Path, tmp_path: Path) -> None:
@@ -195,6 +250,58 @@ def test_what_stops_one_of_two_processes_stops_both(bundle: Path, voc: Path, tmp
         said = process.communicate(timeout=140)[1]
         assert process.returncode == 2, said
         assert len(re.findall(r"error: .*3\.xml: not a readable VOC annotation", said)) == 1
+
+
+def test_an_interrupted_benchmark_goes_on(
+    bundle: Path, voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (voc / "ImageSets/Main/test.txt").write_text("".join(f"{i}\n" for i in more(voc, 12)))
+    argv = ["--pipeline", str(bundle), "--data", str(voc), "--degradation", "haze", *BRIEF]
+    assert main(["benchmark", *argv, "--out", str(tmp_path / "whole")]) == 0
+    predict, asked = Pipeline.predict, [0]
+
+    def counted(self: Pipeline, images: Any, *given: Any, **settings: Any) -> Any:
+        if isinstance(images, list):
+            asked[0] += len(images)
+        if asked[0] == stop:
+            raise KeyboardInterrupt
+        return predict(self, images, *given, **settings)
+
+    monkeypatch.setattr(Pipeline, "predict", counted)
+    stop = 3 * 12  # in the second half of the third row
+    out = tmp_path / "out"
+    assert main(["benchmark", *argv, "--out", str(out)]) == 130
+    assert (out / "predictions.partial").is_dir()
+    asked[0], stop = 0, -1
+    assert main(["benchmark", *argv, "--out", str(out)]) == 0
+    assert asked[0] == 3 * 12 + 4
+    assert capsys.readouterr().err.count("images of row") == 3
+    assert not (out / "predictions.partial").exists()
+    whole, again = (json.loads((tmp_path / name / "record.json").read_text()) for name in ("whole", "out"))
+    for key in ("rows", "intervals", "differences", "recovered"):
+        assert again[key] == whole[key]
+    # What is done is measured anew.
+    asked[0] = 0
+    assert main(["benchmark", *argv, "--out", str(out)]) == 0
+    assert asked[0] == 6 * 12
+
+
+def test_classes_without_a_partner_are_listed(
+    bundle: Path, voc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classes = ["person", "car", "gnu"]
+    argv = ["--pipeline", str(bundle), "--data", str(voc), "--classes", *classes, *BRIEF]
+    annotation = voc / "Annotations/0.xml"
+    annotation.write_text(annotation.read_text().replace("person", "gnu"))
+    assert main(["benchmark", *argv, "--out", str(tmp_path)]) == 0
+    data = json.loads((tmp_path / "record.json").read_text())["data"]
+    assert data["unknown"] == ["gnu"]
+    assert data["unlabelled"] == [name for name in COCO_CLASSES if name not in classes]
+    said = "Classes of the set that the head does not know, 1: gnu. They score 0 wherever there is an object to find."
+    printed = capsys.readouterr()
+    assert said in printed.out
+    assert said in (tmp_path / "page.html").read_text()
+    assert "classes of the head that the data set does not label, 78: bicycle, motorcycle" in printed.err
 
 
 def test_a_published_set_is_scored_by_its_name(bundle: Path, voc: Path, tmp_path: Path) -> None:

@@ -7,10 +7,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from tdir.cli import main
 from tdir.cli.infer import find_sources
 from tdir.errors import ConfigError, DataError
+from tdir.heads.yolo import Yolo
 
 
 @pytest.fixture
@@ -56,6 +59,31 @@ def test_a_tree_keeps_its_shape(bundle: Path, tree: Path, tmp_path: Path, capsys
     said = capsys.readouterr().err
     assert f"skipped: {tree / 'deep/broken.jpg'}: not a readable image" in said
     assert "in 2 images, 1 unreadable" in said
+
+
+def test_the_size_of_a_batch_changes_no_detection(
+    bundle: Path, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is given, chosen by tdir, or what fits."""
+    argv = ["infer", str(tree), "--pipeline", str(bundle), "--score", "0", "--save-enhanced", "--out"]
+    assert main([*argv, str(tmp_path / "one"), "--batch-size", "1"]) == 0
+    assert main([*argv, str(tmp_path / "chosen")]) == 0
+    forward = Yolo.forward
+
+    def narrow(self: Yolo, images: Tensor) -> Any:
+        if len(images) > 1:
+            raise torch.OutOfMemoryError("full")
+        return forward(self, images)
+
+    monkeypatch.setattr(Yolo, "forward", narrow)
+    assert main([*argv, str(tmp_path / "halved"), "--batch-size", "64"]) == 0
+    assert "2 images at a time do not fit into memory, going on with 1" in capsys.readouterr().err
+    assert lines(tmp_path / "one") == lines(tmp_path / "halved")
+    for one, other in zip(lines(tmp_path / "one"), lines(tmp_path / "chosen"), strict=True):
+        assert len(one["detections"]) == len(other["detections"])
+        for mine, theirs in zip(one["detections"][:20], other["detections"][:20], strict=True):
+            assert mine["score"] == pytest.approx(theirs["score"], abs=2e-4)
+    assert files(tmp_path / "one") == files(tmp_path / "halved")
 
 
 def test_nothing_above_the_score_leaves_the_picture_as_it_is(bundle: Path, tree: Path, tmp_path: Path) -> None:

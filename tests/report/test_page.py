@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tdir.evaluation import recovered, recovered_by_class
 from tdir.metrics.protocols import PROTOCOLS
 from tdir.metrics.scores import DetectionScores
 from tdir.report.page import Example, changed, write_page
@@ -58,6 +59,59 @@ def test_the_page_says_what_the_record_says(tmp_path):
     assert "<svg" in text and "precision" in text
     assert "Most improved" in text and "+1.000" in text and "Most harmed" in text and "-1.000" in text
     assert "tdir benchmark" in text
+
+
+def several(**found: list[list[bool]]) -> dict[str, DetectionScores]:
+    """Rows of three classes, each found in these of its two images; "cow" has no object."""
+    rows = {}
+    for name, by_class in found.items():
+        metric = PROTOCOLS["coco"].metric(["car", "$b$ & <i>us</i>", "van", "cow"])
+        for label, hits in enumerate(by_class):
+            metric.update(
+                [detections([BOX if hit else STRAY], [label], [0.9]) for hit in hits],
+                [detections([BOX], [label]) for _ in hits],
+            )
+        rows[name.replace("_", " + ")] = metric.compute()
+    return rows
+
+
+FULL, HALF, NONE = [True, True], [True, False], [False, False]
+
+
+def written(folder: Path, rows: dict[str, DetectionScores]) -> str:
+    record = write_record(folder / "r.json", rows, samples=5, data={"name": None}, protocol={}, weights={})
+    write_page(folder / "page.html", record, rows)
+    return (folder / "page.html").read_text(encoding="utf-8")
+
+
+def test_what_is_won_back_is_drawn_by_class(tmp_path):
+    rows = several(
+        clean=[FULL, FULL, HALF],
+        degraded=[NONE, HALF, HALF],
+        restorer=[HALF, NONE, HALF],
+        vat=[FULL, HALF, HALF],
+        clean_vat=[FULL, FULL, HALF],
+    )
+    text = written(tmp_path, rows)
+    drawn = text[text.index('id="gap"') : text.index("Precision over recall")]
+    shares = {row: recovered(rows, row) for row in ("restorer", "vat")}
+    assert recovered_by_class(rows, "vat") == {"car": pytest.approx(1), "$b$ & <i>us</i>": pytest.approx(0)}
+    numbers = [f"{share:.0%}" for share in shares.values()]
+    # A class that loses more than it can win is drawn to the left of 0, with its number.
+    assert recovered_by_class(rows, "restorer")["$b$ & <i>us</i>"] < -0.9
+    for word in ("mean", "car", "restorer", "vat", "-102%", *numbers):
+        assert f"<!-- {word} -->" in drawn, word
+    assert "van" not in re.sub("Left out.*", "", drawn)
+    assert "Left out, as the degradation takes nothing from them: van." in drawn
+    assert "Left out of every mean, as there is no object to find: cow." in text
+    assert "<i>us" not in text
+
+
+def test_without_a_gap_nothing_is_drawn(tmp_path):
+    same = [FULL, FULL, HALF]
+    for rows in (several(degraded=same, restorer=same), several(clean=same, degraded=same, restorer=same)):
+        assert 'id="gap"' not in written(tmp_path, rows)
+    assert recovered_by_class(several(degraded=same), "degraded") == {}
 
 
 def test_the_page_needs_nothing_else_and_runs_nothing_of_the_data(tmp_path):
@@ -117,6 +171,9 @@ def test_a_slider_shows_more_of_the_image_before_and_the_table_can_be_read(tmp_p
     lines = browser.find_elements("css selector", "#scores tbody tr")
     assert [line.text.split()[0] for line in lines] == list(FOUND)
     assert lines[2].text.split()[1] == f"{record['rows']['vat']['map']:.3f}"
+
+    bars = browser.find_element("css selector", "#gap svg")
+    assert bars.size["width"] > 300 and bars.size["height"] > 60
 
     slider = browser.find_element("css selector", "input[type=range]")
     above = browser.find_elements("css selector", ".pair img")[1]

@@ -16,6 +16,7 @@ from tdir.metrics.protocols import PROTOCOLS
 from tdir.metrics.scores import DetectionScores
 from tdir.report.records import (
     compare,
+    describe_classes,
     describe_data,
     describe_pipeline,
     environment,
@@ -142,3 +143,12 @@ def test_a_data_set_is_described(tmp_path: Path) -> None:
     assert hazy["name"] == "fog"
     assert (hazy["images"], hazy["unreadable"]) == (1, ["a.png"])
     assert (hazy["degradation"]["light"], hazy["degradation_seed"]) == (0.75, 7)
+
+
+def test_classes_without_a_partner_are_described(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    images = Folder(tmp_path)
+    images.classes = ["Motorbike", "gnu"]
+    head = tdir.head("yolo", model="yolov8n.yaml")
+    head.classes = ["car", "motorcycle"]
+    assert describe_classes(images, head) == {"unknown": ["gnu"], "unlabelled": ["car"]}

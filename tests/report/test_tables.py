@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tdir.report.tables import class_table, difference_table, markdown_table, summary
+from tdir.report.tables import class_table, difference_table, markdown_table, quality_table, summary
 
 
 def row(value: float) -> dict[str, Any]:
@@ -90,6 +90,15 @@ def test_what_is_left_out_stands_under_the_table(record: dict[str, Any]) -> None
     assert summary(record).endswith("Left out of every row, as they cannot be read, 2: a.jpg, b.jpg.\n")
 
 
+def test_classes_that_the_head_does_not_know_stand_under_the_table(record: dict[str, Any]) -> None:
+    assert "does not know" not in summary(record)
+    record["data"]["unknown"] = ["gnu", "yak"]
+    said = (
+        "Classes of the set that the head does not know, 2: gnu, yak. They score 0 wherever there is an object to find."
+    )
+    assert said in summary(record)
+
+
 def test_a_summary_of_real_images_at_native_size(record: dict[str, Any]) -> None:
     record |= {"data": {"name": "fog", "degradation": None}, "differences": {}, "recovered": {}}
     record["protocol"]["size"] = None
@@ -97,3 +106,26 @@ def test_a_summary_of_real_images_at_native_size(record: dict[str, Any]) -> None
     assert text.startswith("fog: 5 images, at native size; ")
     assert "Recovered" not in text
     assert "difference |" not in text
+
+
+@pytest.fixture
+def quality() -> dict[str, Any]:
+    psnr = {"title": "PSNR", "unit": "dB", "direction": "higher", "range": [0, None], "needs_clean": True}
+    niqe = {"title": "NIQE", "unit": "", "direction": "lower", "range": [0, None], "needs_clean": False}
+    rows = {
+        "clean": {"niqe": {"value": 3.5, "images": 5}},
+        "degraded": {"psnr": {"value": 12.25, "images": 5}, "niqe": {"value": None, "images": 0}},
+    }
+    return {"images": 5, "metrics": {"psnr": psnr, "niqe": niqe}, "rows": rows}
+
+
+def test_image_quality_is_a_table_with_directions(record: dict[str, Any], quality: dict[str, Any]) -> None:
+    header, _, clean, degraded = quality_table(quality).splitlines()
+    assert cells(header) == ["image quality", "PSNR (dB) ↑", "NIQE ↓"]
+    assert cells(clean) == ["clean", "–", "3.500"]
+    assert cells(degraded) == ["degraded", "12.250", "–"]
+    text = summary({**record, "quality": quality})
+    assert quality_table(quality).rstrip() in text
+    assert "Image quality of 5 images at their own size; arrows point to the better. PSNR against the clean" in text
+    assert "The others are flat or equal to the clean ones: NIQE of degraded 0 images." in text
+    assert "Image quality" not in summary(record)
