@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from tdir.data.images import image_size
+from tdir.data.images import decoded, image_size
 from tdir.errors import DataError
 from tdir.structures import SemanticMap
 
@@ -26,10 +26,12 @@ def read_map(path: Path, table: np.ndarray, image: Path) -> SemanticMap:
     """
     if not path.is_file():
         raise DataError(f"{image}: no labels at {path}")
-    numbers = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if path.stat().st_size else None
-    if numbers is None or numbers.ndim != 2 or numbers.dtype != np.uint8:
-        what = "cannot be read" if numbers is None else f"is {numbers.dtype} {numbers.shape}"
-        raise DataError(f"{path}: labels are a PNG of one 8-bit channel, this {what}: copy or download it again")
+    numbers = decoded(path, cv2.IMREAD_UNCHANGED)
+    if numbers.ndim != 2 or numbers.dtype != np.uint8:
+        raise DataError(
+            f"{path}: labels are a PNG of one 8-bit channel, this is {numbers.dtype} {numbers.shape}: "
+            "give the class numbers, not their colours"
+        )
     if numbers.shape != image_size(image):
         raise DataError(f"{path}: labels of {numbers.shape} for an image of {image_size(image)} (height, width)")
     return SemanticMap(torch.from_numpy(table[numbers]))

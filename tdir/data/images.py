@@ -41,17 +41,26 @@ def read_image(path: str | Path) -> Pixels:
     Raises:
         DataError: if the file is missing, empty, truncated or not an image.
     """
+    return np.asarray(cv2.cvtColor(decoded(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def decoded(path: str | Path, flags: int) -> np.ndarray:
+    """An image file as OpenCV decodes it, with ``flags`` of ``cv2.imdecode``.
+
+    Raises:
+        DataError: if the file is missing, empty, truncated or not an image.
+    """
     data = _read_bytes(path)
     _check_complete(data, path)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise DataError(f"{path}: cannot be decoded ({error.err}): re-encode or replace the file") from error
     if image is None:
         raise DataError(
             f"{path}: not a readable image, the file starts with {data[:8]!r}: replace it, or leave it out of the set"
         )
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return image
 
 
 def write_image(path: Path, image: Pixels) -> None:

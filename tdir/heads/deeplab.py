@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ MULTIPLE = 32
 """Of the sides, for every encoder of SMP's."""
 HEADER = "segmentation"
 """The name, among the metadata of a safetensors file, under which the network is described."""
+_UNLIKE = ("DPT",)  # its decoder takes more than the encoder's maps
+_FREE = ("activation", "classes", "encoder_name", "encoder_weights")  # settings that leave the tensors' use as it is
 
 
 @dataclass
@@ -59,7 +62,7 @@ class DeepLab(Head[SemanticMap]):
     Args:
         weights: a file of its tensors. Their network is told by ``model`` and ``encoder``, or by the file:
             ``tdir train-head`` writes it into the header, SMP's ``save_pretrained`` into ``config.json`` beside it.
-        model: an architecture of SMP, such as "deeplabv3plus", "unet" or "segformer".
+        model: an architecture of SMP with its default settings, such as "deeplabv3plus" or "unet"; not DPT.
         encoder: an encoder of SMP, such as "mobilenet_v2".
         names: of the outputs, in order.
         classes: names of the classes of interest (VaT eq. 4): pixels of others have no label.
@@ -90,7 +93,7 @@ class DeepLab(Head[SemanticMap]):
         super().__init__()
         NOT_NEGATIVE.check("dice", dice)
         file = None if weights is None else weight_files.find(weights)
-        self.weights_name = str(weights or model)
+        self.weights_name = str(weights or model or "head 'deeplab'")
         given = {"model": model, "encoder": encoder, "names": None if names is None else list(names)}
         self._network = {**_described(file), **{key: value for key, value in given.items() if value is not None}}
         self.network = network(self._network, self.weights_name)
@@ -183,20 +186,19 @@ def network(described: Mapping[str, Any], source: str) -> nn.Module:
     Raises:
         ConfigError: if SMP is not installed, or a part of the description is missing or unknown.
     """
-    smp = _library()
+    smp, known = _library(), _architectures()
     for key in ("model", "encoder", "names"):
         if not described.get(key):
             raise ConfigError(
                 f"{source} does not say its {key}: give head 'deeplab' model='deeplabv3plus', encoder='mobilenet_v2', "
                 "names=[one for each output] as they were in its training"
             )
-    known = {kind.__name__.lower(): kind for kind in smp.MODEL_ARCHITECTURES_MAPPING.values()}
     name = str(described["model"]).lower()
     if name not in known:
         raise ConfigError(f"SMP has no architecture {name!r}: {closest(name, known)}")
     try:
         made: nn.Module = known[name](described["encoder"], encoder_weights=None, classes=len(described["names"]))
-    except (KeyError, ValueError) as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:  # as the encoder's library does
         raise ConfigError(
             f"SMP cannot build {name!r} on encoder {described['encoder']!r}: "
             f"{closest(str(described['encoder']), smp.encoders.get_encoder_names())} ({str(error)[:200]})"
@@ -214,6 +216,12 @@ def _library() -> Any:
     return smp
 
 
+def _architectures() -> dict[str, Any]:
+    """SMP's networks by the name of their class, in lower case."""
+    kinds = _library().MODEL_ARCHITECTURES_MAPPING.values()
+    return {kind.__name__.lower(): kind for kind in kinds if kind.__name__ not in _UNLIKE}
+
+
 def _described(file: Path | None) -> dict[str, Any]:
     """What network a file says that its tensors are of; nothing if it does not say."""
     if file is None:
@@ -225,17 +233,41 @@ def _described(file: Path | None) -> dict[str, Any]:
         except SafetensorError:
             header = None  # said, with the fault, when the tensors are read
         if header is not None:
-            return dict(json.loads(header))
+            return _from_header(header, file)
     beside = file.with_name("config.json")
-    if not beside.is_file():
-        return {}
+    return _from_smp(beside) if beside.is_file() else {}
+
+
+def _from_header(header: str, file: Path) -> dict[str, Any]:
     try:
-        saved = json.loads(beside.read_text(encoding="utf-8"))
-        return {"model": saved["_model_class"], "encoder": saved["encoder_name"]}
+        said = json.loads(header)
+        return {"model": str(said["model"]), "encoder": str(said["encoder"]), "names": list(map(str, said["names"]))}
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"the header of {file} does not describe a network as tdir does ({error!r}): copy or download it again"
+        ) from error
+
+
+def _from_smp(beside: Path) -> dict[str, Any]:
+    """What SMP's ``save_pretrained`` says of the network beside its file."""
+    try:
+        saved = dict(json.loads(beside.read_text(encoding="utf-8")))
+        described = {"model": saved["_model_class"], "encoder": saved["encoder_name"]}
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{beside} is not what SMP's save_pretrained writes ({error!r}): repair or move it"
         ) from error
+    kind = _architectures().get(str(described["model"]).lower())
+    usual = {} if kind is None else inspect.signature(kind).parameters
+    # Some, such as the stride of the encoder, fit the same tensors and give other predictions.
+    for name in [name for name in saved if name in usual and name not in _FREE]:
+        default = json.loads(json.dumps(usual[name].default))
+        if saved[name] != default:
+            raise WeightsError(
+                f"{beside} is of a network with {name}={saved[name]!r}, and head 'deeplab' has SMP's {default!r}: "
+                "train it with that, or have it predict by a program of your own"
+            )
+    return described
 
 
 def _fill(model: nn.Module, file: Path) -> None:

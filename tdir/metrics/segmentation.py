@@ -106,12 +106,11 @@ class ConfusionMatrix:
         if found.shape != true.shape:
             raise ShapeError(f"a prediction of {found.shape} for a truth of {true.shape}: give both at one size")
         known = true != IGNORE
-        found, true = np.where(found == IGNORE, count, found)[known], true[known]
-        if found.size and (true.max() >= count or found.max() > count):
-            raise ShapeError(
-                f"labels up to {max(true.max(), found.max())} for {count} classes {self.classes}: "
-                "map them to these first"
-            )
+        found, true = found[known], true[known]
+        wrong = [int(label) for labels in (true, found) for label in labels[(labels >= count) & (labels != IGNORE)][:1]]
+        if wrong:
+            raise ShapeError(f"the label {wrong[0]} for {count} classes {self.classes}: map labels to these first")
+        found = np.where(found == IGNORE, count, found)
         return np.bincount(true * (count + 1) + found, minlength=count * (count + 1)).reshape(count, count + 1)
 
     def gather(self, count: int, together: int = 1) -> None:

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from functools import partial, reduce
 
 import torch
+from torch import Tensor
 
 from tdir.heads.base import Head
 from tdir.selftraining.nuq import NUQ
 from tdir.selftraining.store import Source, TeacherStore
-from tdir.structures import Prediction
+from tdir.structures import IGNORE, Prediction
+
+MOST = 10_000
+"""Predictions that a risk is fitted on; maps have hundreds on each image, and each is compared with all others."""
 
 
 @dataclass
@@ -27,16 +31,24 @@ class PseudoLabel:
 
 
 def fit_risk(clean: TeacherStore, classes: int, dims: int = 32, neighbours: int = 50, seed: int = 0) -> NUQ:
-    """NUQ fitted on the head's predictions on the clean set.
+    """NUQ fitted on the head's predictions on the clean set, on ``MOST`` drawn from all of them where there are more.
 
     Raises:
         DataError: if there are too few of them.
     """
-    said = [clean.source("image", i) for i in range(len(clean))]
-    embeddings = torch.cat([source.embeddings for source in said])
-    labels = torch.cat([source.found.embedded_labels for source in said])
-    images = torch.repeat_interleave(torch.tensor([len(source.embeddings) for source in said]))
-    return NUQ(dims, neighbours, seed=seed).fit(embeddings, labels, classes, images)
+    labels = [clean.source("image", i).found.embedded_labels for i in range(len(clean))]
+    drawn = _drawn(torch.cat(labels) != IGNORE, seed).split([len(one) for one in labels])
+    embeddings = torch.cat([clean.source("image", i).embeddings[mask] for i, mask in enumerate(drawn)])
+    chosen = torch.cat([one[mask] for one, mask in zip(labels, drawn, strict=True)])
+    images = torch.repeat_interleave(torch.tensor([int(mask.sum()) for mask in drawn]))
+    return NUQ(dims, neighbours, seed=seed).fit(embeddings, chosen, classes, images)
+
+
+def _drawn(known: Tensor, seed: int) -> Tensor:
+    """``(n,)`` bool: at most ``MOST`` of those that are known."""
+    which = known.nonzero()[:, 0]
+    order = torch.randperm(len(which), generator=torch.Generator().manual_seed(seed))
+    return torch.zeros_like(known).index_fill(0, which[order[:MOST]], True)
 
 
 def with_risk(source: Source, risk: NUQ | None, fitted: bool = False) -> Prediction:
@@ -85,4 +97,7 @@ def label_clean(store: TeacherStore, risk: NUQ | None) -> list[PseudoLabel]:
 
 def predictions_on_clean(store: TeacherStore, risk: NUQ | None) -> list[Prediction]:
     """The predictions on the clean images, with their scores and risk."""
-    return [with_risk(store.source("image", i), risk, fitted=True) for i in range(len(store))]
+    said = [store.source("image", i) for i in range(len(store))]
+    # Of a part of them NUQ would leave out the image's own predictions for those alone that were drawn.
+    whole = sum(int((one.found.embedded_labels != IGNORE).sum()) for one in said) <= MOST
+    return [with_risk(one, risk, fitted=whole) for one in said]

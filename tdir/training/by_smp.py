@@ -18,7 +18,7 @@ from tqdm import tqdm
 from tdir import parts
 from tdir.data.images import resize_longest
 from tdir.data.sample import ImageSet
-from tdir.errors import DataError
+from tdir.errors import ConfigError, DataError
 from tdir.heads.base import Head
 from tdir.heads.deeplab import HEADER, MEAN, MULTIPLE, STD, network
 from tdir.ranges import Range
@@ -56,8 +56,9 @@ class SMPTraining:
     suffix = ".safetensors"
 
     def __post_init__(self) -> None:
-        for side in self.crop:
-            Range(MULTIPLE, whole=True).check("a side of by.crop", side)
+        sides = Range(MULTIPLE, whole=True)
+        if len(self.crop) != 2 or any(side not in sides or side % MULTIPLE for side in self.crop):
+            raise ConfigError(f"by.crop is (height, width), each a multiple of {MULTIPLE}, got {self.crop!r}")
         Range(1).check("by.scale", self.scale)
         check_steps(self.optim)
 
@@ -95,7 +96,8 @@ class SMPTraining:
         factor = rng.uniform(_LEAST_SCALE, self.scale)
         height, width = (max(1, round(side * factor)) for side in image.shape[:2])
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-        labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+        # OpenCV's other nearest neighbour moves them by half a pixel against the image.
+        labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         rows, columns = (_window(side, wanted, rng) for side, wanted in zip((height, width), self.crop))
         image, labels = image[rows, columns], labels[rows, columns]
         beside = [(0, wanted - side) for side, wanted in zip(labels.shape, self.crop, strict=True)]

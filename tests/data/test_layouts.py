@@ -9,7 +9,7 @@ from tdir.errors import DataError
 
 
 def test_readers_are_told_apart() -> None:
-    assert {"voc", "yolo", "coco", "exdark"} <= set(with_labels())
+    assert {"voc", "yolo", "coco", "exdark", "camvid", "cityscapes"} <= set(with_labels())
     assert not {"folder", "streets"} & set(with_labels())
     assert without_files() == ["streets"]
 
@@ -27,6 +27,15 @@ def test_readers_are_told_apart() -> None:
         (["annotations/instances_train.json"], {"type": "coco", "split": "train"}),
         (["annotations/instances_train.json", "annotations/instances_val.json"], {"type": "coco", "split": "val"}),
         (["a.png"], {"type": "folder"}),
+        (["train/a.png", "trainannot/a.png"], {"type": "camvid", "split": "train"}),
+        (["train/a.png", "trainannot/a.png", "test/b.png", "testannot/b.png"], {"type": "camvid", "split": "test"}),
+        (["trainannot/a.png"], {"type": "folder"}),
+        (
+            ["leftImg8bit/train/a/a.png", "leftImg8bit/val/b/b.png", "gtFine/train/a/a.png"],
+            {"type": "cityscapes", "split": "train"},
+        ),
+        (["leftImg8bit/val/b/b.png"], {"type": "folder"}),
+        (["images/train/a.png", "labels/train/a.txt", "annotations/a.xml"], {"type": "yolo", "split": "train"}),
     ],
 )
 def test_the_layout_is_told_from_the_folder(tmp_path: Path, files: list[str], expected: dict[str, str]) -> None:

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tdir.errors import ShapeError
+from tdir.structures import IGNORE, ClassScores
+from tdir.structures.scores import more_confident
+
+
+def said(risk: float | None = None) -> ClassScores:
+    return ClassScores(torch.tensor([0.1, 0.6, 0.3]), None if risk is None else torch.tensor([risk]))
+
+
+def test_the_label_is_the_most_probable_class() -> None:
+    assert said().label == 1
+    assert said().embedded_labels.tolist() == [1]
+    assert said().embedded_labels.dtype == torch.int64
+    truth = ClassScores.of(2, 4)
+    assert truth.scores.tolist() == [0, 0, 1, 0]
+    assert truth.label == 2
+    assert ClassScores(torch.zeros(3)).label == IGNORE
+
+
+def test_a_class_has_no_place_in_the_image() -> None:
+    found = said(0.5)
+    assert found.clipped((2, 3)) is found
+    assert found.resized((2, 3), (4, 6)) is found
+    assert found.on_canvas(torch.ones(1, 4, 6)) is found
+    assert found.beside(said()) is found
+
+
+def test_scores_become_those_of_another_list() -> None:
+    other = said(0.5).relabelled(torch.tensor([2, 0, -1]))
+    torch.testing.assert_close(other.scores, torch.tensor([0.6, 0, 0.1]))
+    assert other.risk.tolist() == [0.5]
+    # Two that are one class there add up.
+    torch.testing.assert_close(said().relabelled(torch.tensor([0, 1, 0])).scores, torch.tensor([0.4, 0.6]))
+
+
+def test_a_risk_is_given() -> None:
+    assert said().with_risk(None).risk.tolist() == [0]
+    assert said().with_risk(torch.tensor([0.25], dtype=torch.float64)).risk.tolist() == [0.25]
+
+
+@pytest.mark.parametrize(("risk", "epsilon", "kept"), [(0.5, 0.5, True), (0.5, 0.49, False), (0.0, 0.0, True)])
+def test_what_is_risky_has_no_label(risk: float, epsilon: float, kept: bool) -> None:
+    target, uncertainty = said(risk).filtered(epsilon)
+    assert target.scores.tolist() == ([0, 1, 0] if kept else [0, 0, 0])
+    assert target.label == (1 if kept else IGNORE)
+    assert uncertainty == (risk if kept else 0)
+
+
+def test_a_cache_keeps_the_scores() -> None:
+    again = ClassScores.from_columns(said(0.5).columns(), (20, 30))
+    assert torch.equal(again.scores, said().scores)
+    assert again.risk is None
+
+
+def test_of_two_the_higher_score_stays() -> None:
+    surer, same = ClassScores(torch.tensor([0.7, 0.2, 0.1])), ClassScores(torch.tensor([0.6, 0.1, 0.3]))
+    first = said()
+    assert more_confident(first, surer) is surer
+    assert more_confident(surer, first) is surer
+    assert more_confident(first, same) is first
+
+
+def test_scores_move_as_a_whole() -> None:
+    moved = said(0.5).to("meta")
+    assert {moved.scores.device.type, moved.risk.device.type} == {"meta"}
+    assert said().to("meta").risk is None
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1, 3)])
+def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"class scores have shape \(C,\), got"):
+        ClassScores(torch.zeros(shape))
