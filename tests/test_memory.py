@@ -17,8 +17,9 @@ from tdir import memory
 from tdir.data.classes import COCO_CLASSES
 from tdir.data.images import Pixels
 from tdir.errors import ConfigError
-from tdir.evaluation import COCO, Scoring, evaluate
+from tdir.evaluation import Scoring, evaluate
 from tdir.memory import BatchSize, automatic, available, fitting
+from tdir.metrics.protocols import PROTOCOLS
 from tdir.metrics.scores import DetectionScores
 from tests.test_evaluation import Squares
 
@@ -56,7 +57,7 @@ def pipeline() -> tdir.Pipeline:
 
 
 def scored(pipeline: tdir.Pipeline, batch_size: int) -> DetectionScores:
-    found = evaluate(pipeline, Photos(count=12), scoring=Scoring(replace(COCO, score=0.0), batch_size))
+    found = evaluate(pipeline, Photos(count=12), scoring=Scoring(replace(PROTOCOLS["coco"], score=0.0), batch_size))
     assert sum(len(of_class.scores) for of_class in found.matches)
     return found
 

@@ -17,13 +17,14 @@ from tdir.data.classes import COCO_CLASSES
 from tdir.data.degradations import Degraded, Haze
 from tdir.data.images import Pixels
 from tdir.data.sample import ImageSet
-from tdir.evaluation import COCO, Scoring, base_rows, evaluate, vat_rows
+from tdir.evaluation import Scoring, base_rows, evaluate, vat_rows
 from tdir.metrics.protocols import PROTOCOLS
 from tdir.metrics.scores import DetectionScores
 from tdir.predictions import Predictions, prediction_key
 from tdir.structures import Detections
 from tests.test_evaluation import Squares
 
+COCO = PROTOCOLS["coco"]
 ALL = replace(COCO, score=0.0)
 
 
@@ -88,7 +89,7 @@ def test_all_rows_have_their_own_predictions(pipeline: tdir.Pipeline, tmp_path: 
     assert all(same(again[row], first[row]) for row in first)
 
 
-@pytest.mark.parametrize("name", ["00000008.safetensors", "00000000.safetensors"])
+@pytest.mark.parametrize("name", ["00000008.npz", "00000000.npz"])
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\xff" * 99])
 def test_a_damaged_file_is_made_again(
     pipeline: tdir.Pipeline, tmp_path: Path, name: str, damage: Callable[[bytes], bytes]
@@ -97,7 +98,7 @@ def test_a_damaged_file_is_made_again(
     interrupted(pipeline, tmp_path)
     file = tmp_path / "vat.0of1" / name
     file.write_bytes(damage(file.read_bytes()))
-    half = file.with_name(f".{name}.partial.safetensors")
+    half = file.with_name(f".{name}.partial.npz")
     half.write_bytes(b"half")
     rest = Stops()
     assert same(evaluate(pipeline, rest, "vat", Scoring(ALL, folder=tmp_path)), expected)
@@ -168,10 +169,10 @@ def test_boxes_come_back_as_they_were(tmp_path: Path) -> None:
     kept = Predictions(tmp_path / "row", "key")
     kept.add([boxes, Detections.empty(scored=True)])
     kept.add([Detections.empty(scored=True)])
-    back = Predictions(tmp_path / "row", "key").found
+    back = [one for batch in Predictions(tmp_path / "row", "key") for one in batch]
     assert [len(one) for one in back] == [3, 0, 0]
     for name in ("boxes", "labels", "scores"):
         assert torch.equal(getattr(back[0], name), getattr(boxes, name))
-    shutil.copy(tmp_path / "row/00000002.safetensors", tmp_path / "row/00000007.safetensors")
-    assert len(Predictions(tmp_path / "row", "key").found) == 3
-    assert not (tmp_path / "row/00000007.safetensors").exists()
+    shutil.copy(tmp_path / "row/00000002.npz", tmp_path / "row/00000007.npz")
+    assert sum(map(len, Predictions(tmp_path / "row", "key"))) == 3
+    assert not (tmp_path / "row/00000007.npz").exists()

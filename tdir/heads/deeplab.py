@@ -155,6 +155,8 @@ class DeepLab(Head[SemanticMap]):
             raise ShapeError(f"a target of {tuple(target.labels.shape)} for an image of {tuple(logits.shape[-2:])}")
         labels = target.labels.to(logits.device).long()
         ignored = labels == IGNORE
+        if int(labels.masked_fill(ignored, 0).max()) >= len(self.classes):
+            raise ShapeError(f"a target has the label {int(labels[~ignored].max())}, and there are {self.classes}")
         return self._outputs[labels.masked_fill(ignored, 0)].masked_fill(ignored, IGNORE)[None]
 
     def _criterion(self, logits: Tensor, truth: Tensor) -> Tensor:

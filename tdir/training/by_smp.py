@@ -61,6 +61,7 @@ class SMPTraining:
             raise ConfigError(f"by.crop is (height, width), each a multiple of {MULTIPLE}, got {self.crop!r}")
         Range(1).check("by.scale", self.scale)
         check_steps(self.optim)
+        Range(2, whole=True).check("optim.batch_size", self.optim.batch_size)  # DeepLab's batch norm of one pixel
 
     def train(self, sets: Mapping[str, ImageSet], size: int, seed: int, file: Path, device: torch.device | str) -> None:
         """Train on ``sets["train"]`` at a longest side of ``size``, and write the averaged weights to ``file``.

@@ -118,7 +118,7 @@ def test_chosen_classes_have_their_own_labels_in_maps_and_targets() -> None:
     for output, label in ((2, 0), (0, 1), (1, IGNORE), (3, IGNORE)):
         assert (found.labels[best == output] == label).all()
     (target,) = scribbles(1, (20, 30), classes=2)
-    of_all = target.relabelled(torch.tensor([2, 0]))
+    of_all = target.relabelled(torch.tensor([2, 0]), 3)
     torch.testing.assert_close(head.loss(outputs, [target]), untrained().loss(outputs, [of_all]))
 
 

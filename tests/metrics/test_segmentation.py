@@ -119,7 +119,7 @@ def test_processes_together_score_as_one(monkeypatch: pytest.MonkeyPatch) -> Non
         metric.update(predictions[rank::3], truths[rank::3])
     fed = [list(metric._matrices) for metric in parts]
     monkeypatch.setattr(segmentation.distributed, "world_size", lambda: 3)
-    monkeypatch.setattr(segmentation.dist, "all_gather_object", lambda into, _: into.__setitem__(slice(None), fed))
+    monkeypatch.setattr("tdir.distributed.dist.all_gather_object", lambda into, _: into.__setitem__(slice(None), fed))
     whole = scored(predictions, truths)
     for metric in parts:
         metric.gather(7)

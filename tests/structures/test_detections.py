@@ -26,11 +26,11 @@ def test_resized_boxes_are_cut_at_the_border_of_the_image() -> None:
 
 
 def test_labels_become_those_of_another_list_and_the_others_are_left_out() -> None:
-    other = said().relabelled(torch.tensor([-1, 5, 0]))
+    other = said().relabelled(torch.tensor([-1, 5, 0]), 6)
     assert other.labels.tolist() == [5, 0]
     assert torch.equal(other.boxes, said().boxes[[0, 2]])
     assert torch.equal(other.risk, said().risk[[0, 2]])
-    assert len(Detections.empty(scored=True).relabelled(torch.tensor([0]))) == 0
+    assert len(Detections.empty(scored=True).relabelled(torch.tensor([0]), 1)) == 0
 
 
 def test_each_box_has_its_label_embedded_and_its_risk() -> None:
@@ -67,7 +67,7 @@ def test_the_rest_of_a_canvas_is_two_regions() -> None:
 
 
 def test_a_cache_keeps_boxes_labels_and_scores() -> None:
-    again = Detections.from_columns(said().columns(), (60, 80))
+    again = Detections.from_columns(said().columns())
     for name in ("boxes", "labels", "scores"):
         assert torch.equal(getattr(again, name), getattr(said(), name))
     assert again.risk is None

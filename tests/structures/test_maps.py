@@ -62,7 +62,7 @@ def test_resizing_leaves_out_what_lies_beside_the_image() -> None:
 
 def test_labels_become_those_of_another_list() -> None:
     found = SemanticMap(torch.tensor([[0, 1, 2, 3, IGNORE]]).byte(), torch.rand(1, 5), torch.rand(1, 5))
-    other = found.relabelled(torch.tensor([2, -1, 0]))
+    other = found.relabelled(torch.tensor([2, -1, 0]), 3)
     assert other.labels.tolist() == [[2, IGNORE, 0, IGNORE, IGNORE]]  # 3 is no label of that list
     assert torch.equal(other.confidence, found.confidence)
     assert torch.equal(other.risk, found.risk)
@@ -106,11 +106,13 @@ def test_in_a_mix_a_map_stays_as_it_is() -> None:
 def test_a_cache_keeps_labels_exactly_and_confidence_to_half_a_level() -> None:
     found = said()
     columns = found.columns()
-    assert all(len(value) == 20 * 37 and value.dtype == torch.uint8 for value in columns.values())
-    again = SemanticMap.from_columns(columns, (20, 37))
+    assert columns["size"].tolist() == [20, 37]
+    pixels = [columns[name] for name in ("labels", "confidence")]
+    assert all(len(value) == 20 * 37 and value.dtype == torch.uint8 for value in pixels)
+    again = SemanticMap.from_columns(columns)
     assert torch.equal(again.labels, found.labels)
     assert (again.confidence - found.confidence).abs().max() <= 0.5001 / 255
-    twice = SemanticMap.from_columns(again.columns(), (20, 37))
+    twice = SemanticMap.from_columns(again.columns())
     assert torch.equal(twice.confidence, again.confidence)
 
 

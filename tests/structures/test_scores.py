@@ -31,11 +31,11 @@ def test_a_class_has_no_place_in_the_image() -> None:
 
 
 def test_scores_become_those_of_another_list() -> None:
-    other = said(0.5).relabelled(torch.tensor([2, 0, -1]))
+    other = said(0.5).relabelled(torch.tensor([2, 0, -1]), 3)
     torch.testing.assert_close(other.scores, torch.tensor([0.6, 0, 0.1]))
     assert other.risk.tolist() == [0.5]
     # Two that are one class there add up.
-    torch.testing.assert_close(said().relabelled(torch.tensor([0, 1, 0])).scores, torch.tensor([0.4, 0.6]))
+    torch.testing.assert_close(said().relabelled(torch.tensor([0, 1, 0]), 2).scores, torch.tensor([0.4, 0.6]))
 
 
 def test_a_risk_is_given() -> None:
@@ -52,7 +52,7 @@ def test_what_is_risky_has_no_label(risk: float, epsilon: float, kept: bool) -> 
 
 
 def test_a_cache_keeps_the_scores() -> None:
-    again = ClassScores.from_columns(said(0.5).columns(), (20, 30))
+    again = ClassScores.from_columns(said(0.5).columns())
     assert torch.equal(again.scores, said().scores)
     assert again.risk is None
 
