@@ -12,6 +12,7 @@ examples:
   tdir benchmark --pipeline fog.tdir --data voc5 --degradation haze --degradation-options light=0.75 scale=1.5
   tdir benchmark --pipeline streets_haze.tdir --data streets --degradation depth_haze --limit 200 --pictures 6
   tdir benchmark --restorer aodnet:dehazer.pth --head yolov8n.pt --data coco128 --classes person car --size 640
+  tdir benchmark camvid-dark --data-root downloads --pipeline sci_deeplab.tdir --beside dcp sci:easy.pt rave:rave.pth
   torchrun --nproc_per_node 4 tools/benchmark.py --pipeline fog.tdir --data RTTS --launcher pytorch
   tdir benchmark --pipeline fog.tdir --data voc5 --degradation haze --quality psnr ssim lpips niqe
   tdir benchmark --pipeline dark.tdir --head yolov8s.pt --data exdark_voc --limit 100 --pictures 6
@@ -33,11 +34,13 @@ import tdir
 from tdir import bundle as bundles
 from tdir import distributed
 from tdir import weights as weight_files
+from tdir.cli._sweep import score_sweep
 from tdir.cli.arguments import HEAD, Options, add_compute_arguments, folder, natural, pair_name, positive
 from tdir.data.images import write_image
 from tdir.data.layouts import PLAIN, layout_of, with_labels, without_files
 from tdir.data.published import PUBLISHED, located
 from tdir.data.sample import ImageSet
+from tdir.data.sweeps import SWEEPS
 from tdir.errors import ConfigError, DataError
 from tdir.evaluation import Scoring, base_rows, check_quality, quality_rows, readable, stages, vat_rows
 from tdir.memory import automatic
@@ -80,7 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "benchmark",
         nargs="?",
         metavar="SET|CONFIG",
-        help=f"{', '.join(PUBLISHED)}: a published test set; or a training's config, for its 'val'",
+        help=f"{', '.join([*PUBLISHED, *SWEEPS])}: a published set, 'dark' at several strengths; or a training's "
+        "config, for its 'val'",
     )
     data.add_argument("--data-root", metavar="DIR", help="where the published set lies; default: as TDIR_DATA says")
     data.add_argument("--data", metavar="ROOT", help="or a Pascal VOC, YOLO, COCO or ExDark folder, or 'streets'")
@@ -92,10 +96,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--degradation-options", nargs="+", action=Options, metavar="KEY=VALUE", help="such as light=0.75 scale=1.5"
     )
-    data.add_argument("--limit", type=positive, metavar="N", help="only the first images")
-    parser.add_argument(
-        "--protocol", choices=sorted(PROTOCOLS), default="coco", help="how detections are scored (default: coco)"
+    system.add_argument(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="NAME[:WEIGHTS]",
+        help="more restorers, as rows of a 'dark' benchmark",
     )
+    data.add_argument("--limit", type=positive, metavar="N", help="only the first images")
+    parser.add_argument("--protocol", choices=sorted(PROTOCOLS), help="how boxes are scored (default: coco)")
     parser.add_argument(
         "--quality", nargs="+", metavar="METRIC", default=[],
         help=f"how the images look, at their own size: {', '.join(QUALITY)}; all but niqe need clean images",
@@ -119,27 +128,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the most improved and the most harmed images, on the page (default: 6)",
     )
     parser.add_argument("--launcher", choices=distributed.LAUNCHERS, default="none", help="pytorch: under torchrun")
-    add_compute_arguments(parser, f"the bundle's own, {DEFAULT_SIZE} without a bundle")
+    add_compute_arguments(parser, f"the bundle's own; without a bundle {DEFAULT_SIZE} for boxes, or the images' own")
 
 
 def run(args: argparse.Namespace) -> int:
     """Score, write ``record.json``, ``table.md``, ``page.html`` and ``pictures.jpg``, print the table."""
-    protocol = protocol_named(args.protocol, args.plus_one)
+    protocol = protocol_named(args.protocol or "coco", args.plus_one) if args.protocol or args.plus_one else None
     metrics = [quality_named(name) for name in args.quality]
     device = distributed.start(args.launcher, str(args.device))
     try:
-        _score(args, protocol, metrics, device)
+        pipeline = _pipeline(args).to(device)
+        out = args.out or Path("work_dirs") / _name(args)
+        if args.benchmark in SWEEPS:
+            score_sweep(args, pipeline, _about(args, pipeline), out)
+        else:
+            _score(args, pipeline, protocol, metrics, out)
         return 0
     finally:
         distributed.stop()
 
 
-def _score(args: argparse.Namespace, protocol: Protocol, metrics: Sequence[Quality], device: torch.device) -> None:
-    pipeline = _pipeline(args).to(device)
+def _about(args: argparse.Namespace, pipeline: Pipeline, protocol: Protocol[Any] | None = None) -> dict[str, Any]:
+    """What a record says of the pipeline."""
+    about = describe_pipeline(pipeline, protocol)
+    if args.pipeline:
+        file = bundles.find(args.pipeline)
+        about["weights"]["bundle"] = {"name": file.name, "sha256": weight_files.sha256(file)}
+    return about
+
+
+def _score(
+    args: argparse.Namespace,
+    pipeline: Pipeline,
+    protocol: Protocol[Any] | None,
+    metrics: Sequence[Quality],
+    out: Path,
+) -> None:
     whole, reader = _data(args)
     data_set, unreadable = readable(whole, args.limit)
-    measures = _measures(metrics, data_set, device)
-    out = args.out or Path("work_dirs") / _name(args)
+    measures = _measures(metrics, data_set, next(pipeline.head.parameters()).device)
     unfinished = out / "predictions.partial"
     scoring = Scoring(protocol, args.batch_size or automatic(pipeline), args.launcher != "none", unfinished)
     rows = base_rows(pipeline, data_set, scoring)
@@ -147,11 +174,7 @@ def _score(args: argparse.Namespace, protocol: Protocol, metrics: Sequence[Quali
         rows |= vat_rows(pipeline, data_set, scoring)
     if not distributed.is_first():
         return
-    about = describe_pipeline(pipeline, protocol)
-    if args.pipeline:
-        file = bundles.find(args.pipeline)
-        about["weights"]["bundle"] = {"name": file.name, "sha256": weight_files.sha256(file)}
-    about |= {
+    about = _about(args, pipeline, protocol) | {
         "speed": stage_times(pipeline, [data_set.image(i) for i in spread(len(data_set), TIMED)]),
         "memory": peak_memory(),
     }
@@ -199,7 +222,10 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
                 "say what to score: --pipeline BUNDLE, or both --restorer NAME[:WEIGHTS] and --head [NAME:]WEIGHTS"
             )
         restorer = working_restorer(args.restorer)
-        return Pipeline(restorer, None, tdir.head(args.head), args.size or DEFAULT_SIZE)
+        pipeline = Pipeline(restorer, None, tdir.head(args.head), args.size)
+        if args.size is None and pipeline.head.task == "detection":
+            pipeline.size = DEFAULT_SIZE
+        return pipeline
     # A head given by name knows all of its classes: the set may label others than the translator was trained on.
     head = None if args.head is None else tdir.head(args.head)
     pipeline = tdir.load(args.pipeline, head=head, restorer=args.restorer)
@@ -227,7 +253,9 @@ def _named(args: argparse.Namespace) -> dict[str, Any]:
     if args.benchmark in PUBLISHED:
         return located(args.benchmark, args.data_root)
     if not args.benchmark.endswith(".py"):
-        raise ConfigError(f"no benchmark {args.benchmark!r}: {closest(args.benchmark, PUBLISHED)} Or give a config.py")
+        raise ConfigError(
+            f"no benchmark {args.benchmark!r}: {closest(args.benchmark, [*PUBLISHED, *SWEEPS])} Or give a config.py"
+        )
     val = TrainConfig.from_file(args.benchmark).val
     if val is None:
         raise ConfigError(f"{args.benchmark} has no 'val', the labelled set to score on")

@@ -93,7 +93,7 @@ def write_page(
     """
     protocol, data = record.get("protocol", {}), record.get("data", {})
     metrics, first = headings(protocol), next(iter(rows.values()))
-    page = _template().render(
+    page = page_template("page.html.j2").render(
         record=record,
         title=title(record),
         metrics=metrics,
@@ -113,17 +113,16 @@ def write_page(
         before_row=compared(rows)[0],
         after_row=compared(rows)[1],
         groups=[("Most improved", improved), ("Most harmed", harmed)],
-        picture=_data_url,
+        picture=data_url,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
 
 
-def _template() -> jinja2.Template:
+def page_template(name: str) -> jinja2.Template:
+    """A template beside this file; a name that it does not get is an error."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(
-        "page.html.j2"
-    )
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(name)
 
 
 def _failures(rows: Mapping[str, Scores]) -> list[dict[str, Any]]:
@@ -142,7 +141,8 @@ def _failures(rows: Mapping[str, Scores]) -> list[dict[str, Any]]:
     ]
 
 
-def _data_url(image: Pixels) -> str:
+def data_url(image: Pixels) -> str:
+    """A picture as a page holds it."""
     small = to_width(image, min(_WIDTH, image.shape[1]))
     _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"

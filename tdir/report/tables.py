@@ -47,10 +47,10 @@ def markdown_table(rows: Rows, intervals: Mapping[str, Any] | None = None, metri
     """
     lines = []
     for name, scores in _plain(rows).items():
-        values = {key: _number(scores[key]) for key in metrics}
+        values = {key: number(scores[key]) for key in metrics}
         for key, bounds in (intervals or {}).get(name, {}).items():
             if key in values:
-                values[key] += f" ({_number(bounds['low'])} to {_number(bounds['high'])})"
+                values[key] += f" ({number(bounds['low'])} to {number(bounds['high'])})"
         lines.append([name, *values.values()])
     return table(["row", *metrics.values()], lines)
 
@@ -70,7 +70,7 @@ def class_table(
     plain = _plain(rows)
     first = next(iter(plain.values()))["per_class"]
     lines = [
-        [name, str(first[name]["truths"]), *(_number(scores["per_class"][name][metric]) for scores in plain.values())]
+        [name, str(first[name]["truths"]), *(number(scores["per_class"][name][metric]) for scores in plain.values())]
         for name in first
     ]
     return table([metrics[metric], counts, *plain], lines)
@@ -82,8 +82,8 @@ def difference_table(differences: Mapping[str, Any], metrics: Mapping[str, str] 
     for name, by_metric in differences.items():
         for metric in [key for key in by_metric if key in metrics]:
             found = by_metric[metric]
-            bounds = f"{_signed(found['low'])} to {_signed(found['high'])}"
-            lines.append([name, metrics[metric], _signed(found["difference"]), bounds, f"{found['p']:.3f}"])
+            bounds = f"{signed(found['low'])} to {signed(found['high'])}"
+            lines.append([name, metrics[metric], signed(found["difference"]), bounds, f"{found['p']:.3f}"])
     return table(["difference", "metric", "value", "95 % interval", "p"], lines)
 
 
@@ -100,7 +100,7 @@ def quality_table(quality: Mapping[str, Any]) -> str:
     """One line for each row, one column for each metric of image quality; ``quality`` is that of a record."""
     names = quality_headings(quality)
     lines = [
-        [row, *(_number(scores[name]["value"] if name in scores else None) for name in names)]
+        [row, *(number(scores[name]["value"] if name in scores else None) for name in names)]
         for row, scores in quality["rows"].items()
     ]
     return table(["image quality", *names.values()], lines)
@@ -183,11 +183,13 @@ def _plain(rows: Rows) -> dict[str, Mapping[str, Any]]:
     return {name: s.as_dict() if isinstance(s, Scores) else s for name, s in rows.items()}
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """With three digits, or a dash."""
     return "–" if value is None else f"{value:.3f}"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """With its sign and three digits."""
     return f"{value:+.3f}"
 
 

@@ -1,0 +1,124 @@
+"""The benchmarks that are sweeps: a published set at several strengths of a degradation."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tdir import distributed
+from tdir.data.degradations import Degraded
+from tdir.data.published import located
+from tdir.data.sample import ImageSet
+from tdir.data.sweeps import SWEEPS
+from tdir.errors import ConfigError
+from tdir.evaluation import Scoring, readable
+from tdir.memory import automatic
+from tdir.metrics.scores import Scores
+from tdir.parts import named, working_restorer
+from tdir.pipeline import Pipeline
+from tdir.report.page import changed
+from tdir.report.pictures import draw
+from tdir.report.records import FORMAT, compare, describe_classes, describe_data, environment, portable_command
+from tdir.report.sweeps import Seen, sweep_summary, write_sweep_page
+from tdir.restorers.base import Restorer
+from tdir.sweep import columns_of, sweep, systems_of
+from tdir.training.config import build_data
+
+
+def score_sweep(args: argparse.Namespace, pipeline: Pipeline, about: Mapping[str, Any], out: Path) -> None:
+    """Score, write ``record.json``, ``table.md`` and ``page.html``, print the table.
+
+    Args:
+        args: of ``tdir benchmark``; ``benchmark`` is a key of ``SWEEPS``.
+        pipeline: on its device.
+        about: what a record says of it.
+        out: where the files go.
+    """
+    _check(args)
+    wanted = SWEEPS[args.benchmark]
+    noise = args.degradation_options or {}
+    strengths = {label: None if one is None else {**one, **noise} for label, one in wanted.columns.items()}
+    reader = {**located(wanted.of, args.data_root), **wanted.settings}
+    base, unreadable = readable(build_data(reader), args.limit)
+    columns = columns_of(base, strengths, args.seed)
+    systems = systems_of(pipeline, _others(args, pipeline))
+    unfinished = out / "predictions.partial"
+    scoring = Scoring(None, args.batch_size or automatic(pipeline), args.launcher != "none", unfinished)
+    found = sweep(systems, columns, scoring)
+    if not distributed.is_first():
+        return
+    photos = [base.photo(i) for i in range(len(base))]
+    record = {
+        "format": FORMAT,
+        "command": portable_command(args.command_line),
+        "seed": args.seed,
+        "sweep": {"name": args.benchmark, "strength": wanted.strength, "columns": strengths},
+        **about,
+        "data": {
+            "layout": reader["type"],
+            "split": reader["split"],
+            **describe_data(base, unreadable),
+            **describe_classes(base, pipeline.head),
+        },
+        "samples": args.samples,
+        "columns": {label: compare(rows, args.samples, args.seed, photos) for label, rows in found.items()},
+        "environment": environment(),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "record.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    text = sweep_summary(record)
+    (out / "table.md").write_text(text, encoding="utf-8")
+    write_sweep_page(out / "page.html", record, found, _seen(systems, columns, found, args.examples))
+    print(text)
+    # What goes on after an interruption would make nothing of a benchmark that is done and is run again.
+    shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise a ConfigError if something is asked for that a sweep has settled or does not do."""
+    settled = ("data", "layout", "split", "originals", "classes", "degradation", "protocol", "plus_one", "quality")
+    given = [f"--{name.replace('_', '-')}" for name in settled if getattr(args, name)]
+    if given:
+        raise ConfigError(f"{args.benchmark} says what is scored and how, but {', '.join(given)} given too: leave out")
+
+
+def _others(args: argparse.Namespace, pipeline: Pipeline) -> dict[str, Restorer]:
+    """The restorers to score besides the pipeline's own, named as they were asked for, without folders."""
+    found: dict[str, Restorer] = {}
+    for text in args.beside:
+        config = named("restorer", text)
+        name = " ".join([config["type"], *([Path(config["weights"]).stem] if "weights" in config else [])])
+        if name in found:
+            raise ConfigError(f"--beside names {name!r} twice: give each restorer once")
+        found[name] = working_restorer(text).to(next(pipeline.head.parameters()).device)
+    return found
+
+
+def _seen(
+    systems: Mapping[str, Pipeline],
+    columns: Mapping[str, ImageSet],
+    found: Mapping[str, Mapping[str, Scores]],
+    count: int,
+) -> list[Seen]:
+    """The images that gain most where the degradation is strongest, at every strength."""
+    strongest = list(columns)[-1]
+    best, _ = changed(found[strongest], count)
+    rows = [row for row in ("degraded", "restorer", "vat") if row in systems]
+    shown = []
+    for i, _ in best:
+        pictures = {
+            label: {row: _drawn(systems[row], data_set.image(i)) for row in rows} for label, data_set in columns.items()
+        }
+        clean = next((one for one in columns.values() if not isinstance(one, Degraded)), columns[strongest])
+        truth = clean.truth(i)
+        assert truth is not None
+        shown.append(Seen(clean.names[i], draw(clean.image(i), truth, clean.classes), pictures))
+    return shown
+
+
+def _drawn(pipeline: Pipeline, image: Any) -> Any:
+    return draw(pipeline.enhance(image), pipeline.predict(image), pipeline.head.classes)

@@ -1,0 +1,67 @@
+"""One set at several strengths of a degradation, through several restorers: methods in rows, strengths in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tdir.data.degradations import Degraded
+from tdir.data.sample import ImageSet
+from tdir.evaluation import Scoring, evaluate, stages
+from tdir.metrics.scores import Scores
+from tdir.pipeline import Pipeline
+from tdir.registry import DEGRADATIONS
+from tdir.restorers.base import Restorer
+
+CLEAN = "clean"
+
+
+def columns_of(data_set: ImageSet, strengths: Mapping[str, dict[str, Any] | None], seed: int) -> dict[str, ImageSet]:
+    """Label -> the set at this strength.
+
+    Args:
+        data_set: the images as they are.
+        strengths: label -> settings of the degradation; ``None`` leaves the images as they are.
+        seed: of what a degradation leaves to chance.
+
+    Raises:
+        ConfigError: if a degradation is unknown, or a setting is wrong.
+    """
+    built = {label: None if one is None else DEGRADATIONS.build(one) for label, one in strengths.items()}
+    return {label: data_set if one is None else Degraded(data_set, one, seed) for label, one in built.items()}
+
+
+def systems_of(pipeline: Pipeline, others: Mapping[str, Restorer]) -> dict[str, Pipeline]:
+    """Row -> what an image goes through for it: the head alone, each restorer before it, and the whole pipeline.
+
+    Args:
+        pipeline: with or without a translator.
+        others: restorers besides its own, by the names of their rows.
+    """
+    own = stages(pipeline)
+    beside = {name: Pipeline(restorer, None, pipeline.head, pipeline.size) for name, restorer in others.items()}
+    return {"degraded": own.pop("degraded"), **beside, **own}
+
+
+def sweep(
+    systems: Mapping[str, Pipeline], columns: Mapping[str, ImageSet], scoring: Scoring
+) -> dict[str, dict[str, Scores]]:
+    """Label -> row -> scores, with a "clean" row wherever the images are degraded.
+
+    Args:
+        systems: from :func:`systems_of`.
+        columns: from :func:`columns_of`; one of them holds the images as they are.
+        scoring: protocol, batches and processes.
+
+    Raises:
+        DataError, ConfigError: as ``evaluate`` does.
+    """
+    found = {
+        label: {row: evaluate(system, data_set, f"{label}, {row}", scoring) for row, system in systems.items()}
+        for label, data_set in columns.items()
+    }
+    clean = [label for label, data_set in columns.items() if not isinstance(data_set, Degraded)]
+    for label, rows in found.items():
+        if clean and label not in clean:
+            rows[CLEAN] = found[clean[0]]["degraded"]
+    return found
