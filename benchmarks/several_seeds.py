@@ -24,7 +24,7 @@ import tdir
 from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError
 from tdir.evaluation import base_rows, readable, vat_rows
-from tdir.metrics.scores import DetectionScores
+from tdir.metrics.scores import Scores
 from tdir.parts import build_part
 from tdir.report.records import (
     compare,
@@ -33,7 +33,7 @@ from tdir.report.records import (
     environment,
     portable_command,
 )
-from tdir.report.tables import difference_table, unread
+from tdir.report.tables import difference_table, headings, unread
 from tdir.training.checkpoint import LAST
 from tdir.training.config import TrainConfig, build_data
 from tdir.training.run import train
@@ -70,7 +70,7 @@ def measure(config: TrainConfig, seeds: list[int], oracle: bool, work_dir: Path,
     # Every seed looks at the same images: one cache serves them all.
     config = replace(config, teacher=replace(config.teacher, cache_dir=str(work_dir / "cache")))
     data_set, unreadable = readable(build_data(config.val))
-    scored: list[dict[str, DetectionScores]] = []
+    scored: list[dict[str, Scores]] = []
     for seed in seeds:
         pipeline = trained(replace(config, seed=seed, val=None), work_dir / f"seed-{seed}", device)
         base = base_rows(pipeline, data_set) if not scored else scored[0]
@@ -81,8 +81,8 @@ def measure(config: TrainConfig, seeds: list[int], oracle: bool, work_dir: Path,
         "seeds": seeds,
         "by_seed": {str(seed): compare(rows) for seed, rows in zip(seeds, scored)},
         "over_seeds": {
-            name: {key: spread([getattr(rows[name], key) for rows in scored]) for key in ("map", "ap50")}
-            for name in scored[0]
+            name: {key: spread([getattr(rows[name], key) for rows in scored]) for key in row.SAMPLED}
+            for name, row in scored[0].items()
         },
     }
     if oracle:
@@ -90,7 +90,7 @@ def measure(config: TrainConfig, seeds: list[int], oracle: bool, work_dir: Path,
     return result
 
 
-def oracle_row(config: TrainConfig, seed: int, data_set: ImageSet, work_dir: Path, device: str) -> DetectionScores:
+def oracle_row(config: TrainConfig, seed: int, data_set: ImageSet, work_dir: Path, device: str) -> Scores:
     """The same translator, trained with the clean images' labels on the degraded ones and without the mix."""
     supervised = replace(
         config,
@@ -106,7 +106,9 @@ def oracle_row(config: TrainConfig, seed: int, data_set: ImageSet, work_dir: Pat
 
 def table(record: dict[str, Any]) -> str:
     """The result as Markdown."""
-    lines = ["| row | mAP50-95 | mAP50 |", "|---|---:|---:|"]
+    metrics = headings(record.get("protocol", {}))
+    shown = {key: metrics[key] for key in next(iter(record["over_seeds"].values()))}
+    lines = [f"| row | {' | '.join(shown.values())} |", "|---" + "|---:" * len(shown) + "|"]
     for name, by_metric in record["over_seeds"].items():
         cells = []
         for found in by_metric.values():
@@ -116,7 +118,8 @@ def table(record: dict[str, Any]) -> str:
         lines.append(f"| {name} | {' | '.join(cells)} |")
     if "oracle" in record:
         rows = record["oracle"]["rows"]["vat"]
-        lines.append(f"| oracle: the clean images' labels | {rows['map']:.3f} | {rows['ap50']:.3f} |")
+        values = " | ".join(f"{rows[key]:.3f}" for key in shown)
+        lines.append(f"| oracle: the clean images' labels | {values} |")
     shares = ", ".join(f"{found['recovered']['vat']:.0%}" for found in record["by_seed"].values() if found["recovered"])
     text = "\n".join(lines) + f"\n\nSeeds {', '.join(map(str, record['seeds']))}; mean ± standard deviation.\n"
     if shares:
@@ -125,7 +128,7 @@ def table(record: dict[str, Any]) -> str:
         text += f"; oracle: {oracle:.0%}.\n" if oracle is not None else ".\n"
     text += "".join(f"{sentence}\n" for sentence in unread(record["data"]))
     for seed, found in record["by_seed"].items():
-        text += f"\nSeed {seed}, paired bootstrap over images:\n\n{difference_table(found['differences'])}"
+        text += f"\nSeed {seed}, paired bootstrap over images:\n\n{difference_table(found['differences'], metrics)}"
     return text
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from tdir.data.degradations import Degraded
 from tdir.data.sample import ImageSet
+from tdir.errors import ConfigError
 from tdir.evaluation import Scoring, evaluate, stages
 from tdir.metrics.scores import Scores
+from tdir.parts import named, working_restorer
 from tdir.pipeline import Pipeline
 from tdir.registry import DEGRADATIONS
 from tdir.restorers.base import Restorer
@@ -29,6 +34,22 @@ def columns_of(data_set: ImageSet, strengths: Mapping[str, dict[str, Any] | None
     """
     built = {label: None if one is None else DEGRADATIONS.build(one) for label, one in strengths.items()}
     return {label: data_set if one is None else Degraded(data_set, one, seed) for label, one in built.items()}
+
+
+def beside(names: Sequence[str], device: torch.device | str = "cpu") -> dict[str, Restorer]:
+    """Restorers from ``NAME[:WEIGHTS]``, by that without folders and suffixes.
+
+    Raises:
+        ConfigError: if two have the same name, or one cannot be built.
+    """
+    found: dict[str, Restorer] = {}
+    for text in names:
+        config = named("restorer", text)
+        name = " ".join([config["type"], *([Path(config["weights"]).stem] if "weights" in config else [])])
+        if name in found:
+            raise ConfigError(f"two restorers are called {name!r}: give each once")
+        found[name] = working_restorer(text).to(device)
+    return found
 
 
 def systems_of(pipeline: Pipeline, others: Mapping[str, Restorer]) -> dict[str, Pipeline]:

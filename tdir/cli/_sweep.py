@@ -18,14 +18,12 @@ from tdir.errors import ConfigError
 from tdir.evaluation import Scoring, readable
 from tdir.memory import automatic
 from tdir.metrics.scores import Scores
-from tdir.parts import named, working_restorer
 from tdir.pipeline import Pipeline
 from tdir.report.page import changed
 from tdir.report.pictures import draw
 from tdir.report.records import FORMAT, compare, describe_classes, describe_data, environment, portable_command
 from tdir.report.sweeps import Seen, sweep_summary, write_sweep_page
-from tdir.restorers.base import Restorer
-from tdir.sweep import columns_of, sweep, systems_of
+from tdir.sweep import beside, columns_of, sweep, systems_of
 from tdir.training.config import build_data
 
 
@@ -45,7 +43,7 @@ def score_sweep(args: argparse.Namespace, pipeline: Pipeline, about: Mapping[str
     reader = {**located(wanted.of, args.data_root), **wanted.settings}
     base, unreadable = readable(build_data(reader), args.limit)
     columns = columns_of(base, strengths, args.seed)
-    systems = systems_of(pipeline, _others(args, pipeline))
+    systems = systems_of(pipeline, beside(args.beside, next(pipeline.head.parameters()).device))
     unfinished = out / "predictions.partial"
     scoring = Scoring(None, args.batch_size or automatic(pipeline), args.launcher != "none", unfinished)
     found = sweep(systems, columns, scoring)
@@ -84,18 +82,6 @@ def _check(args: argparse.Namespace) -> None:
     given = [f"--{name.replace('_', '-')}" for name in settled if getattr(args, name)]
     if given:
         raise ConfigError(f"{args.benchmark} says what is scored and how, but {', '.join(given)} given too: leave out")
-
-
-def _others(args: argparse.Namespace, pipeline: Pipeline) -> dict[str, Restorer]:
-    """The restorers to score besides the pipeline's own, named as they were asked for, without folders."""
-    found: dict[str, Restorer] = {}
-    for text in args.beside:
-        config = named("restorer", text)
-        name = " ".join([config["type"], *([Path(config["weights"]).stem] if "weights" in config else [])])
-        if name in found:
-            raise ConfigError(f"--beside names {name!r} twice: give each restorer once")
-        found[name] = working_restorer(text).to(next(pipeline.head.parameters()).device)
-    return found
 
 
 def _seen(
