@@ -23,13 +23,14 @@ from tdir.ranges import COUNT, NATURAL
 from tdir.registry import closest
 from tdir.report.records import environment, portable
 from tdir.restorers.identity import Identity
+from tdir.training.by_openclip import OpenCLIPTraining
 from tdir.training.by_torchvision import TorchvisionTraining
 from tdir.training.by_ultralytics import UltralyticsTraining
 from tdir.training.config import build_data, checked, read_config
 from tdir.weights import sha256
 
 log = logging.getLogger("tdir")
-BY = {"ultralytics": UltralyticsTraining, "torchvision": TorchvisionTraining}
+BY = {"ultralytics": UltralyticsTraining, "torchvision": TorchvisionTraining, "open_clip": OpenCLIPTraining}
 """Name -> how a library's detectors are trained."""
 
 
