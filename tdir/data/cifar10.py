@@ -29,6 +29,10 @@ class _Version(NamedTuple):
     meta: str
     suffix: str
 
+    @property
+    def is_pickled(self) -> bool:
+        return not self.suffix
+
 
 _VERSIONS = (
     _Version("cifar-10-batches-bin", "batches.meta.txt", ".bin"),
@@ -63,8 +67,8 @@ class CIFAR10(ImageSet):
         known = {name: files for name, files in _files(folder, version).items() if files}
         if split not in known:
             raise DataError(f"{folder} has no batch of split {split!r}: {closest(split, known)}")
-        self.classes = _class_names(folder / version.meta)
-        read = _read_pickled if version.meta == "batches.meta" else _read_binary
+        self.classes = _class_names(folder, version)
+        read = _read_pickled if version.is_pickled else _read_binary
         batches = [read(path) for path in known[split]]
         self._planes = np.concatenate([planes for planes, _ in batches])
         self._labels = np.concatenate([labels for _, labels in batches])
@@ -109,11 +113,12 @@ def _files(folder: Path, version: _Version) -> dict[str, list[Path]]:
     return {"train": sorted(train), "test": [test] if test.is_file() else []}
 
 
-def _class_names(path: Path) -> list[str]:
-    if path.suffix:
-        names = [line for line in read_lines(path) if line]
-    else:
+def _class_names(folder: Path, version: _Version) -> list[str]:
+    path = folder / version.meta
+    if version.is_pickled:
         names = pickles.texts(path, pickles.read(path).get("label_names"))
+    else:
+        names = [line for line in read_lines(path) if line]
     if len(names) != COUNT or len(set(names)) != COUNT:
         raise DataError(f"{path}: CIFAR-10 has {COUNT} different class names, this has {names[:12]}: {_AGAIN}")
     return names
