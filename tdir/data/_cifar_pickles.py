@@ -90,7 +90,7 @@ def read(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: damaged or not a pickle ({shown(error)}): {_AGAIN}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, not a dictionary: {_AGAIN}")
-    return {str(_text(key)): value for key, value in content.items()}
+    return {_text(key): value for key, value in content.items() if isinstance(key, str | bytes)}
 
 
 def texts(path: Path, value: Any) -> list[str]:
@@ -100,7 +100,7 @@ def texts(path: Path, value: Any) -> list[str]:
         DataError: if it is none.
     """
     if not isinstance(value, list) or not all(isinstance(_text(one), str) for one in value):
-        raise DataError(f"{path}: holds no list of texts where it should, but {shown(value)}: {_AGAIN}")
+        raise DataError(f"{path}: holds no list of texts as 'label_names': {_AGAIN}")
     return [_text(one) for one in value]
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from tdir import weights as weight_files
 from tdir.errors import ConfigError, WeightsError, shown
+from tdir.ranges import POSITIVE, Range
 from tdir.registry import closest
 
 HEADER = "clip"
@@ -60,8 +61,9 @@ class Preprocessing:
                 "images are made to fit by interpolation='bicubic' or 'bilinear' and resize_mode='shortest' or "
                 f"'squash', got {self.interpolation!r} and {self.resize_mode!r}"
             )
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ConfigError(f"mean and std are three numbers, std above 0, got {self.mean!r} and {self.std!r}")
+        for values, allowed in ((self.mean, Range()), (self.std, POSITIVE)):
+            if not isinstance(values, list | tuple) or len(values) != 3 or any(one not in allowed for one in values):
+                raise ConfigError(f"mean and std are three numbers, std above 0, got {self.mean!r} and {self.std!r}")
 
     def fitted(self, images: Tensor) -> Tensor:
         """``(N, 3, H, W)`` in [0, 1] -> ``(N, 3, *size)`` in [0, 1], differentiable."""
@@ -115,13 +117,12 @@ def network(model_cfg: Mapping[str, Any], source: str) -> Any:
     library()
     from open_clip.model import CLIP, CustomTextCLIP
 
-    text, vision = (dict(model_cfg.get(key) or {}) for key in ("text_cfg", "vision_cfg"))
+    text, vision = (_table(model_cfg, key) for key in ("text_cfg", "vision_cfg"))
     foreign = next((key for key in ("hf_model_name", "hf_tokenizer_name") if text.get(key)), None)
     if foreign or "multimodal_cfg" in model_cfg or ":" in str(vision.get("timm_model_name")):
         what = f"{foreign} {text[foreign]!r}" if foreign else "a decoder of texts or a network of a hub"
         raise ConfigError(f"{source} has {what}, which tdir cannot build without a download: choose a CLIP without it")
-    if text.get("vocab_size", _VOCABULARY) < _VOCABULARY:
-        raise ConfigError(f"text_cfg.vocab_size is at least {_VOCABULARY}, the tokenizer's, got {text['vocab_size']}")
+    Range(_VOCABULARY, whole=True).check("text_cfg.vocab_size", text.get("vocab_size", _VOCABULARY))
     kind = CustomTextCLIP if model_cfg.get("custom_text") else CLIP
     own = {key: value for key, value in model_cfg.items() if key not in ("custom_text", "text_cfg", "vision_cfg")}
     try:
@@ -139,12 +140,22 @@ def preprocessing(module: Any, described: Mapping[str, Any]) -> Preprocessing:
 
 
 def tokens(model_cfg: Mapping[str, Any], texts: Sequence[str]) -> Tensor:
-    """``(n, context length)`` int64."""
+    """``(n, context length)`` int64, of a network that could be built.
+
+    Raises:
+        ConfigError: if the tokenizer does not know its settings.
+    """
     library()
     from open_clip.tokenizer import SimpleTokenizer
 
     text = model_cfg["text_cfg"]
-    result: Tensor = SimpleTokenizer(**text.get("tokenizer_kwargs", {}))(list(texts), text.get("context_length", 77))
+    try:
+        tokenizer = SimpleTokenizer(**_table(text, "tokenizer_kwargs"))
+    except _UNBUILDABLE as error:
+        raise ConfigError(
+            f"open_clip's tokenizer does not take tokenizer_kwargs as they are: {shown(error)}"
+        ) from error
+    result: Tensor = tokenizer(list(texts), text.get("context_length", 77))
     return result
 
 
@@ -160,20 +171,25 @@ def class_features(
     return features.T.contiguous()
 
 
-def check_templates(templates: Sequence[str]) -> list[str]:
+def check_templates(templates: Any) -> list[str]:
     """The templates as a list.
 
     Raises:
         ConfigError: if they are no list of texts with one ``{}``, where the name goes.
     """
-    good = not isinstance(templates, str) and len(templates) > 0
-    if not good or not all(
-        isinstance(t, str) and t.count("{}") == t.count("{") == t.count("}") == 1 for t in templates
-    ):
+    several = isinstance(templates, list | tuple) and len(templates) > 0
+    if not several or not all(isinstance(one, str) and _is_template(one) for one in templates):
         raise ConfigError(
             f"templates is a list of texts with one {{}} each, where the name goes, got {shown(templates)}"
         )
     return list(templates)
+
+
+def _table(config: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = config.get(key, {})
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{key} of a CLIP is a table, got {shown(value)}")
+    return dict(value)
 
 
 def _is_template(text: str) -> bool:
@@ -268,6 +284,4 @@ def _nested(content: Any) -> dict[str, Any]:
     if not isinstance(content, Mapping):
         raise ConfigError(f"the config of a CLIP is a table, got {shown(content)}")
     nested = dict(content) if "model_cfg" in content else {"model_cfg": dict(content)}
-    if not all(isinstance(nested.get(key, {}), Mapping) for key in ("model_cfg", "preprocess_cfg")):
-        raise ConfigError(f"model_cfg and preprocess_cfg of a CLIP are tables, got {shown(content)}")
-    return nested
+    return {**nested, **{key: _table(nested, key) for key in ("model_cfg", "preprocess_cfg") if key in nested}}

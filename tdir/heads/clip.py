@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tdir import weights as weight_files
-from tdir.errors import ConfigError, ShapeError, WeightsError
+from tdir.errors import ConfigError, ShapeError, WeightsError, shown
 from tdir.frozen import state_hash
 from tdir.heads import _clip
 from tdir.heads.base import Background, Head
 from tdir.registry import HEADS
-from tdir.structures import IGNORE, ClassScores, check_images
+from tdir.structures import ClassScores, check_images
 from tdir.structures.scores import more_confident
 
 
@@ -86,7 +86,8 @@ class CLIP(Head[ClassScores]):
         described = _clip.described(file, model)
         self._network = {key: described[key] for key in ("model_cfg", "preprocess_cfg")}
         self._names = _checked_names(described.get("names") if names is None else names, self.weights_name)
-        self._templates = _clip.check_templates(templates or described.get("templates") or _clip.TEMPLATES)
+        known = described.get("templates", _clip.TEMPLATES)
+        self._templates = _clip.check_templates(known if templates is None else templates)
         chosen = self.choose(classes, self._names)
         network = _clip.network(self._network["model_cfg"], self.weights_name)
         if file is not None:
@@ -131,15 +132,18 @@ class CLIP(Head[ClassScores]):
         """
         if len(targets) != len(outputs):
             raise ShapeError(f"{len(outputs)} images but {len(targets)} targets: give one per image, None for none")
-        labels = [IGNORE if target is None else self._label(target) for target in targets]
-        truth = torch.tensor(labels, device=outputs.logits.device)
-        losses = F.cross_entropy(outputs.logits.float(), truth.clamp(max=len(self.classes) - 1), reduction="none")
-        return torch.where(truth == IGNORE, 0, losses)
+        labels = [self._label(target) for target in targets]
+        truth = torch.tensor([max(label, 0) for label in labels], device=outputs.logits.device)
+        losses = F.cross_entropy(outputs.logits.float(), truth, reduction="none")
+        return torch.where(torch.tensor(labels, device=losses.device) < 0, 0, losses)
 
-    def _label(self, target: ClassScores) -> int:
+    def _label(self, target: ClassScores | None) -> int:
+        """The class of a target, -1 for none: 255, which stands for none elsewhere, is a class where there are many."""
+        if target is None:
+            return -1
         if len(target.scores) != len(self.classes):
             raise ShapeError(f"a target of {len(target.scores)} classes for a head of {len(self.classes)}")
-        return target.label
+        return int(target.embedded_labels) if bool(target.scores.any()) else -1
 
     def embed(self, outputs: ClassOutputs, predictions: Sequence[ClassScores]) -> list[Tensor]:
         """The embedding of each image, ``(1, D)``."""
@@ -159,9 +163,10 @@ def _file(weights: str | Path, model: Any) -> Path:
 
 
 def _checked_names(names: Any, source: str) -> list[str]:
-    if isinstance(names, str) or not names or len(set(names)) != len(names):
+    several = isinstance(names, list | tuple) and len(names) > 0 and all(isinstance(name, str) for name in names)
+    if not several or len(set(names)) != len(names):
         raise ConfigError(
             f"{source} does not say what its classes are: give head 'clip' names=[a list of different names], got "
-            f"{names!r}"
+            f"{shown(names)}"
         )
-    return [str(name) for name in names]
+    return list(names)

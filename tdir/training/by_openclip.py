@@ -23,7 +23,7 @@ from tdir.errors import DataError
 from tdir.heads import _clip
 from tdir.heads.base import Head
 from tdir.ranges import SHARE
-from tdir.structures import IGNORE, ClassScores
+from tdir.structures import ClassScores
 from tdir.training.optim import OptimSettings
 from tdir.training.supervised import check_steps, fit
 
@@ -142,7 +142,7 @@ def _varied(image: np.ndarray, cut: float, rng: np.random.Generator) -> np.ndarr
 
 def _example(data_set: ImageSet, index: int, size: int, prepare: _clip.Preprocessing) -> tuple[np.ndarray, int]:
     sample = data_set[index]
-    if not isinstance(sample.truth, ClassScores) or sample.truth.label == IGNORE:
+    if not isinstance(sample.truth, ClassScores) or not sample.truth.scores.any():
         raise DataError(f"{sample.name} has no class, and a CLIP is trained with them")
     image = to_tensor(resize_longest(sample.image, size))
-    return to_uint8(prepare.fitted(image[None])[0]), sample.truth.label
+    return to_uint8(prepare.fitted(image[None])[0]), int(sample.truth.embedded_labels)

@@ -170,6 +170,15 @@ def test_a_wrong_pickle_is_named(tmp_path: Path, content: Any, message: str) -> 
         CIFAR10(tmp_path, "test")
 
 
+@pytest.mark.parametrize("names", [None, "cat", [1] * 10, NAMES[:9], ["cat"] * 10])
+def test_wrong_names_are_named(tmp_path: Path, names: Any) -> None:
+    (write_python(tmp_path) / "batches.meta").write_bytes(pickle.dumps({"label_names": names}, 2))
+    with pytest.raises(
+        DataError, match=r"batches\.meta: (holds no list of texts|CIFAR-10 has 10 different class names)"
+    ):
+        CIFAR10(tmp_path, "test")
+
+
 @pytest.mark.parametrize(
     "pickled",
     [

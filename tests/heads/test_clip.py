@@ -140,6 +140,13 @@ def test_the_loss_of_an_image_is_its_cross_entropy() -> None:
         head.loss(outputs[:1], [ClassScores.of(0, 3)])
 
 
+def test_class_255_is_a_class_like_any_other() -> None:
+    head = CLIP(model=VIT, names=[f"kind {k}" for k in range(300)])
+    outputs = head(torch.rand(1, 3, 32, 32))
+    own = F.cross_entropy(outputs.logits, torch.tensor([255]), reduction="none")
+    torch.testing.assert_close(head.loss(outputs, [ClassScores.of(255, 300)]), own)
+
+
 def test_what_is_below_the_score_has_no_label() -> None:
     head = CLIP(model=VIT, names=NAMES)
     outputs = ClassOutputs(torch.tensor([[9.0, 0, 0, 0], [0.2, 0, 0, 0]]), torch.rand(2, 24))
@@ -241,17 +248,21 @@ def no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"model": {**VIT, "text_cfg": {**TEXT, "hf_tokenizer_name": "x"}}}, "hf_tokenizer_name 'x', which tdir"),
         ({"model": {**VIT, "vision_cfg": {"timm_model_name": "hf-hub:a/b"}}}, "a network of a hub, which tdir cannot"),
         ({"model": {**VIT, "multimodal_cfg": {}}}, "a decoder of texts"),
-        ({"model": {**VIT, "text_cfg": {**TEXT, "vocab_size": 99}}}, "vocab_size is at least 49408"),
+        (
+            {"model": {**VIT, "text_cfg": {**TEXT, "vocab_size": 99}}},
+            "vocab_size is a whole number from 49408",
+        ),
         ({"model": {**VIT, "vision_cfg": {"depth": 3}}}, "open_clip cannot build the network of an own CLIP: .*depth"),
         ({"model": {**VIT, "text_cfg": {**TEXT, "heads": 3}}}, "open_clip cannot build the network"),
         ({"model": {"model_cfg": VIT, "preprocess_cfg": {"resize_mode": "longest"}}}, "resize_mode='shortest' or"),
         ({"model": {"model_cfg": VIT, "preprocess_cfg": {"std": [1, 0, 1]}}}, "std above 0"),
-        ({"model": {"model_cfg": []}}, "are tables"),
+        ({"model": {"model_cfg": []}}, r"model_cfg of a CLIP is a table, got \[\]"),
         ({}, "does not say what network it is: give model='ViT-B-32'"),
         ({"names": None}, "does not say what its classes are"),
         ({"names": "cat"}, "does not say what its classes are"),
         ({"names": ["cat", "cat"]}, "a list of different names"),
         ({"templates": "a photo of a {}."}, "templates is a list of texts"),
+        ({"templates": []}, "templates is a list of texts"),
         ({"templates": ["a photo"]}, "templates is a list of texts"),
         ({"templates": ["{} {}"]}, "templates is a list of texts"),
         ({"templates": ["{0.__class__}"]}, "templates is a list of texts"),
@@ -261,6 +272,28 @@ def test_what_cannot_be_is_named_and_nothing_is_downloaded(settings: dict[str, A
     usual = {} if settings.keys() & {"model"} or not settings else {"model": VIT}
     with pytest.raises(ConfigError, match=message):
         CLIP(**{"names": NAMES, **usual, **settings})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"names": 5}, "does not say what its classes are"),
+        ({"names": [1, 2]}, "does not say what its classes are"),
+        ({"templates": 5}, "templates is a list of texts"),
+        ({"preprocess_cfg": {"mean": "abc"}}, "mean and std are three numbers"),
+        ({"preprocess_cfg": 5}, "preprocess_cfg of a CLIP is a table, got 5"),
+        ({"model_cfg": {**VIT, "text_cfg": 5}}, "text_cfg of a CLIP is a table"),
+        ({"model_cfg": {**VIT, "text_cfg": {**TEXT, "vocab_size": "x"}}}, "text_cfg.vocab_size is a whole number"),
+        ({"model_cfg": {**VIT, "text_cfg": {**TEXT, "context_length": -3}}}, "open_clip cannot build"),
+        ({"model_cfg": {**VIT, "text_cfg": {**TEXT, "tokenizer_kwargs": {"clean": "x"}}}}, "tokenizer does not take"),
+        ({"model_cfg": {**VIT, "text_cfg": {**TEXT, "tokenizer_kwargs": 5}}}, "tokenizer_kwargs of a CLIP is a table"),
+        ({"model_cfg": {}}, "open_clip cannot build the network"),
+    ],
+)
+def test_a_wrong_header_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    path = saved(VIT, tmp_path, **{"model_cfg": VIT, "names": NAMES, **changes})
+    with pytest.raises((ConfigError, WeightsError), match=message):
+        CLIP(path)
 
 
 @pytest.mark.usefixtures("no_downloads")
