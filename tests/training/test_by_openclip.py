@@ -54,7 +54,6 @@ def test_it_learns_colours_by_their_names(plain: ImageFolder, tmp_path: Path) ->
     assert isinstance(head, CLIP)
     assert head.classes == ["blue", "green", "red"]
     assert head.architecture()["templates"] == by.templates
-    assert float(head._scale) <= 100
     images = torch.stack([to_tensor(plain.image(i)) for i in range(6)])
     with torch.no_grad():
         found = head.decode(head(images))
@@ -71,6 +70,13 @@ def test_a_seed_decides_all(plain: ImageFolder, tmp_path: Path) -> None:
         return hashlib.sha256(file.read_bytes()).hexdigest()
 
     assert digest(1) == digest(1) != digest(2)
+
+
+def test_logits_are_no_sharper_than_clips(plain: ImageFolder, tmp_path: Path) -> None:
+    by, file = training(20, {**TINY, "init_logit_scale": 6.0}), tmp_path / "sharp.safetensors"
+    by.train({"train": plain}, 16, 0, file, "cpu")
+    head: Any = by.head(file, plain.classes)
+    assert 80 < float(head._scale) < 101
 
 
 def test_with_a_caption_for_each_image_the_loss_is_clips_own() -> None:
