@@ -24,6 +24,7 @@ from tdir.ranges import COUNT, NATURAL
 from tdir.registry import closest
 from tdir.report.records import environment, portable
 from tdir.restorers.identity import Identity
+from tdir.training.by_openclip import OpenCLIPTraining
 from tdir.training.by_smp import SMPTraining
 from tdir.training.by_torchvision import TorchvisionTraining
 from tdir.training.by_ultralytics import UltralyticsTraining
@@ -31,7 +32,12 @@ from tdir.training.config import build_data, checked, read_config
 from tdir.weights import sha256
 
 log = logging.getLogger("tdir")
-BY = {"ultralytics": UltralyticsTraining, "torchvision": TorchvisionTraining, "smp": SMPTraining}
+BY = {
+    "ultralytics": UltralyticsTraining,
+    "torchvision": TorchvisionTraining,
+    "smp": SMPTraining,
+    "open_clip": OpenCLIPTraining,
+}
 """Name -> how a library's networks are trained."""
 
 
@@ -51,7 +57,7 @@ class HeadConfig:
         ConfigError: if a name is unknown or a value is out of range.
     """
 
-    by: UltralyticsTraining | TorchvisionTraining | SMPTraining
+    by: UltralyticsTraining | TorchvisionTraining | SMPTraining | OpenCLIPTraining
     train: dict[str, Any]
     val: dict[str, Any]
     size: int = 320
