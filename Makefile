@@ -74,7 +74,7 @@ $(STAMP): $(LOCK) setup.cfg pyproject.toml
 
 # Once with every extra and for every Python that we support.
 lock: $(STAMP)
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --extra yolo --extra albumentations --extra quality --extra dev \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --extra yolo --extra segmentation --extra clip --extra albumentations --extra quality --extra dev \
 		--no-annotate --constraint requirements/constraints.txt --override requirements/overrides.txt \
 		--custom-compile-command "make lock" --output-file $(LOCK) setup.cfg
 

@@ -19,12 +19,12 @@ from tdir.errors import TdirError
 COMMANDS = {
     "train": ("train", "train a translator between a frozen restorer and a frozen head, without labels"),
     "train-restorer": ("train_restorer", "train a restorer on clean images and a degradation made of them"),
-    "train-head": ("train_head", "train a detector on labelled images, by ultralytics or torchvision"),
+    "train-head": ("train_head", "train a detector, a segmentation network or a small CLIP on labelled images"),
     "prepare": ("prepare", "make VOCh or VOCd of Pascal VOC: in haze and in the dark"),
     "check": ("check", "look a data set over before anything is measured on it"),
     "benchmark": ("benchmark", "score clean, degraded, restored and translated images of a labelled set"),
     "compare": ("compare", "put the records of several benchmarks side by side"),
-    "infer": ("infer", "detect objects in pictures and folders"),
+    "infer": ("infer", "what a bundle says of pictures and folders: objects, maps or classes"),
     "list": ("names", "print the names that can be built and the bundles that come with tdir"),
 }
 """Command -> its module in this package, and what it is for."""

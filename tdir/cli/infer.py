@@ -1,7 +1,8 @@
-"""Detect objects in pictures and folders with a trained bundle.
+"""What a trained bundle says of pictures and folders: objects, maps or classes, as its head does.
 
-Below --out: pictures/ with boxes and labels, detections.jsonl with one line for each image and, with
---save-enhanced, enhanced/ with what the head saw. Folders are searched through and through and keep their shape.
+Below --out: pictures/ with boxes and labels, detections.jsonl with one line for each image, with the head of a
+segmentation maps/ with the number of the class of each pixel, 255 for none, and, with --save-enhanced, enhanced/ with
+what the head saw. Folders are searched through and through and keep their shape.
 
 examples:
   tdir infer street.jpg --pipeline fog.tdir --out found
@@ -19,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from PIL import Image
 from tqdm import tqdm
 
 import tdir
@@ -28,9 +30,9 @@ from tdir.errors import ConfigError, DataError
 from tdir.memory import BatchSize, automatic
 from tdir.pipeline import Pipeline, whole_companies
 from tdir.report.pictures import draw
-from tdir.structures import Detections
+from tdir.structures import ClassScores, Detections, Prediction, SemanticMap
 
-PICTURES, ENHANCED = "pictures", "enhanced"
+PICTURES, MAPS, ENHANCED = "pictures", "maps", "enhanced"
 log = logging.getLogger("tdir")
 
 
@@ -51,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--head", metavar="[NAME:]WEIGHTS", help=f"{HEAD}; default: the bundle's own")
     parser.add_argument("--restorer", metavar="NAME[:WEIGHTS]", help="only for a bundle whose restorer is code")
     parser.add_argument("--out", required=True, type=folder, metavar="DIR")
-    parser.add_argument("--score", type=float, default=0.25, help="the least confidence, in [0, 1] (default: 0.25)")
+    parser.add_argument("--score", type=float, help="the least confidence, in [0, 1] (default: 0.25 for boxes, else 0)")
     parser.add_argument("--save-enhanced", action="store_true", help="also write what the head saw")
     add_compute_arguments(parser, "the bundle's own")
 
@@ -68,14 +70,14 @@ def run(args: argparse.Namespace) -> int:
         for batch in _batches(sources, whole_companies(size.images)):
             images = [image for _, image in batch]
             found = size.fit(partial(pipeline.predict, images, score=args.score), len(images))
-            for (source, image), detections in zip(batch, found):
-                _write(args.out, source, image, detections, pipeline, lines)
+            for (source, image), said in zip(batch, found):
+                _write(args.out, source, image, said, pipeline, lines)
             if args.save_enhanced:
                 for (source, _), seen in zip(batch, size.fit(partial(pipeline.enhance, images), len(images))):
                     write_image(args.out / ENHANCED / source.name, seen)
-            read, objects = read + len(batch), objects + sum(map(len, found))
-    unread = len(sources) - read
-    log.info("%d objects in %d images, %d unreadable: %s", objects, read, unread, args.out)
+            read, objects = read + len(batch), objects + sum(len(one) for one in found if isinstance(one, Detections))
+    what = f"{objects} objects in {read} images" if pipeline.head.task == "detection" else f"{read} images"
+    log.info("%s, %d unreadable: %s", what, len(sources) - read, args.out)
     return 0 if read else 1
 
 
@@ -97,11 +99,11 @@ def find_sources(given: Sequence[Path], out: Path) -> list[Source]:
             sources.append(Source(path, Path(path.name)))
         else:
             raise DataError(f"{path}: no such file or folder")
-    results = {(out / folder).resolve() for folder in (PICTURES, ENHANCED)}
+    results = {(out / folder).resolve() for folder in (PICTURES, MAPS, ENHANCED)}
     sources = [_writable(source) for source in sources if results.isdisjoint(source.path.resolve().parents)]
     if not sources:
         raise DataError(
-            f"every image found lies where results go, {PICTURES} or {ENHANCED} in {out}: give another --out"
+            f"every image found lies where results go, {PICTURES}, {MAPS} or {ENHANCED} in {out}: give another --out"
         )
     first: dict[Path, Path] = {}
     for source in sources:
@@ -134,12 +136,27 @@ def _batches(sources: Sequence[Source], size: int) -> Iterator[list[tuple[Source
         yield batch
 
 
-def _write(out: Path, source: Source, image: Pixels, found: Detections, pipeline: Pipeline, lines: TextIO) -> None:
+def _write(out: Path, source: Source, image: Pixels, found: Prediction, pipeline: Pipeline, lines: TextIO) -> None:
     classes = pipeline.head.classes
     write_image(out / PICTURES / source.name, draw(image, found, classes))
     height, width = image.shape[:2]
-    entry = {"image": source.name.as_posix(), "width": width, "height": height, "detections": _plain(found, classes)}
-    lines.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    entry = {"image": source.name.as_posix(), "width": width, "height": height}
+    lines.write(json.dumps(entry | _said(found, classes, out, source), ensure_ascii=False) + "\n")
+
+
+def _said(found: Prediction, classes: Sequence[str], out: Path, source: Source) -> dict[str, Any]:
+    """The rest of an image's line; a map has a file of its own."""
+    if isinstance(found, Detections):
+        return {"detections": _plain(found, classes)}
+    if isinstance(found, ClassScores):
+        scores = {name: round(score, 4) for name, score in zip(classes, found.scores.tolist(), strict=True)}
+        return {"class": None if found.label < 0 else classes[found.label], "scores": scores}
+    assert isinstance(found, SemanticMap)
+    name = Path(MAPS) / source.name.with_suffix(".png")
+    (out / name).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(found.labels.numpy()).save(out / name)
+    shares = zip(classes, found.amounts(len(classes)).tolist())
+    return {"map": name.as_posix(), "shares": {name: round(share, 4) for name, share in shares if share}}
 
 
 def _plain(found: Detections, classes: Sequence[str]) -> list[dict[str, Any]]:

@@ -45,7 +45,8 @@ def draw(image: Pixels, found: Prediction, classes: Sequence[str]) -> Pixels:
     if isinstance(found, SemanticMap):
         return coloured(image, found.labels.numpy())
     if isinstance(found, ClassScores):
-        return captioned(image, [f"{classes[found.label]} {float(found.scores.max()):.2f}"], [COLOURS[0]])
+        caption = "no label" if found.label < 0 else f"{classes[found.label]} {float(found.scores.max()):.2f}"
+        return captioned(image, [caption], [COLOURS[found.label % len(COLOURS)]])
     assert isinstance(found, Detections)
     labels = found.labels.tolist()
     names = ["ignored" if label < 0 else classes[label] for label in labels]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tdir.errors import ShapeError
-from tdir.structures.base import IGNORE, Prediction, Size
+from tdir.structures.base import Prediction, Size
 
 
 @dataclass
@@ -41,8 +41,8 @@ class ClassScores(Prediction):
 
     @property
     def label(self) -> int:
-        """The most probable class; 255 where there is no label."""
-        return int(self.scores.argmax()) if float(self.scores.max()) > 0 else IGNORE
+        """The most probable class; -1 where there is no label: 255 is a class where there are many."""
+        return int(self.scores.argmax()) if float(self.scores.max()) > 0 else -1
 
     @property
     def embedded_labels(self) -> Tensor:
@@ -88,7 +88,7 @@ class ClassScores(Prediction):
     def amounts(self, classes: int) -> Tensor:
         """1 for the class, or last for no label."""
         found = torch.zeros(classes + 1)
-        found[classes if self.label == IGNORE else self.label] = 1
+        found[self.label] = 1  # -1, no label, is the last one
         return found
 
     def columns(self) -> dict[str, Tensor]:

@@ -63,7 +63,7 @@ def drawn(image: Pixels, found: Prediction, classes: Sequence[str], epsilon: flo
         return to_width(_map_drawn(image, found, epsilon))
     if isinstance(found, ClassScores):
         risk = f" risk {float(found.risk):.2f}" if risky else ""
-        said = "no label" if found.label == IGNORE else f"{classes[found.label]} {float(found.scores.max()):.2f}{risk}"
+        said = "no label" if found.label < 0 else f"{classes[found.label]} {float(found.scores.max()):.2f}{risk}"
         return captioned(image, [said], [KEPT if float(found.risk) <= epsilon else DROPPED])
     assert isinstance(found, Detections) and found.scores is not None
     return _boxes_drawn(image, found, classes, epsilon, risky)

@@ -19,7 +19,7 @@ from tdir.errors import ConfigError, ShapeError, TdirError
 from tdir.frozen import state_hash
 from tdir.heads.base import Head
 from tdir.registry import HEADS
-from tdir.structures import IGNORE, Detections, Prediction, SemanticMap, Size
+from tdir.structures import IGNORE, ClassScores, Detections, Prediction, SemanticMap, Size
 from tests.contracts.bad_files import bad_files
 from tests.contracts.raw_outputs import anchor_centres, detached_scores, gradient_by_anchor
 
@@ -27,7 +27,13 @@ YOLOS = ("yolov3-tiny", "yolov5n", "yolov8n", "yolov9t", "yolov10n", "yolo11n", 
 RETINANETS = ("mobilenet_v3_small_fpn", "resnet50_fpn_v2")
 
 # How to build each head untrained; classes are what two of its classes are called.
+_TINY_CLIP = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
+    "text_cfg": {"context_length": 8, "width": 16, "heads": 2, "layers": 1},
+}
 BUILD: dict[str, list[dict[str, Any]]] = {
+    "clip": [{"model": _TINY_CLIP, "names": list("012345")}],
     "deeplab": [
         {"model": "deeplabv3plus", "encoder": "mobilenet_v2", "names": list("012345")},
         {"model": "unet", "encoder": "tu-mobilenetv3_small_100", "names": list("012345")},
@@ -35,7 +41,7 @@ BUILD: dict[str, list[dict[str, Any]]] = {
     "retinanet": [{"model": name, "names": list("012345")} for name in RETINANETS],
     "yolo": [{"model": f"{name}.yaml"} for name in YOLOS],
 }
-CLASSES = {"deeplab": ["5", "2"], "retinanet": ["5", "2"], "yolo": ["7", "2"]}
+CLASSES = {"clip": ["5", "2"], "deeplab": ["5", "2"], "retinanet": ["5", "2"], "yolo": ["7", "2"]}
 REGISTERED = {HEADS.get(name).__name__: name for name in BUILD}
 CASES = [(name, settings) for name, all_settings in BUILD.items() for settings in all_settings]
 
@@ -55,7 +61,8 @@ DETECTORS, SEGMENTERS = of_task("detection"), of_task("segmentation")
 
 
 def case_id(case: tuple[str, dict[str, Any]]) -> str:
-    return f"{case[0]}-{case[1]['model']}"
+    name, settings = case
+    return f"{name}-{settings['model']}" if isinstance(settings["model"], str) else name
 
 
 @cache
@@ -90,11 +97,16 @@ def stripes(size: Size) -> list[SemanticMap | None]:
     return [SemanticMap(first), None, SemanticMap(torch.full(size, 5, dtype=torch.uint8))]
 
 
-TARGETS_OF: dict[str, Callable[[Size], list[Any]]] = {"detection": lambda size: TARGETS, "segmentation": stripes}
+TARGETS_OF: dict[str, Callable[[Size], list[Any]]] = {
+    "detection": lambda size: TARGETS,
+    "segmentation": stripes,
+    "classification": lambda size: [ClassScores.of(1, 6), None, ClassScores.of(5, 6)],
+}
 """Task -> targets of three images of a size; that of the second is None."""
 NOTHING: dict[str, Callable[[Size], list[Any]]] = {
     "detection": lambda size: [Detections.empty(), Detections.regions(torch.tensor([[0.0, 0, 20, 20]]))],
     "segmentation": lambda size: [SemanticMap(torch.full(size, IGNORE, dtype=torch.uint8))] * 2,
+    "classification": lambda size: [ClassScores(torch.zeros(6))] * 2,
 }
 """Task -> two targets of images of a size in which nothing has a label."""
 
@@ -255,7 +267,8 @@ def test_embeddings_are_one_vector_for_each_prediction(head: Head) -> None:
     assert [len(vector) for vector in vectors] == [len(target.embedded_labels) for target in targets]
     assert len({vector.shape[1] for vector in vectors}) == 1
     assert all(vector.isfinite().all() for vector in vectors)
-    assert not torch.equal(vectors[0][0], vectors[0][1])
+    of_two = (vectors[0][0], vectors[0][1]) if len(vectors[0]) > 1 else (vectors[0][0], vectors[1][0])
+    assert not torch.equal(*of_two)
     torch.testing.assert_close(alone, vectors[0])
 
 

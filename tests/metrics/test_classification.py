@@ -11,7 +11,6 @@ from sklearn.metrics import roc_auc_score
 
 from tdir import distributed
 from tdir.errors import ConfigError, DataError, ShapeError
-from tdir.metrics import classification
 from tdir.metrics.classification import RATES, Accuracy, AccuracyScores, areas_under_roc
 from tdir.structures import ClassScores
 
@@ -113,7 +112,7 @@ def test_batches_and_processes_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
         found[:] = kept
 
     monkeypatch.setattr(distributed, "world_size", lambda: 3)
-    monkeypatch.setattr(classification.dist, "all_gather_object", all_gather_object)
+    monkeypatch.setattr("tdir.distributed.dist.all_gather_object", all_gather_object)
     parts[1].gather(21)
     together, alone = parts[1].compute(), scored(predictions, truths)
     assert together == alone

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tdir.errors import ShapeError
-from tdir.structures import IGNORE, ClassScores
+from tdir.structures import ClassScores
 from tdir.structures.scores import more_confident
 
 
@@ -19,7 +19,7 @@ def test_the_label_is_the_most_probable_class() -> None:
     truth = ClassScores.of(2, 4)
     assert truth.scores.tolist() == [0, 0, 1, 0]
     assert truth.label == 2
-    assert ClassScores(torch.zeros(3)).label == IGNORE
+    assert ClassScores(torch.zeros(3)).label == -1
 
 
 def test_a_class_has_no_place_in_the_image() -> None:
@@ -47,7 +47,7 @@ def test_a_risk_is_given() -> None:
 def test_what_is_risky_has_no_label(risk: float, epsilon: float, kept: bool) -> None:
     target, uncertainty = said(risk).filtered(epsilon)
     assert target.scores.tolist() == ([0, 1, 0] if kept else [0, 0, 0])
-    assert target.label == (1 if kept else IGNORE)
+    assert target.label == (1 if kept else -1)
     assert uncertainty == (risk if kept else 0)
 
 
