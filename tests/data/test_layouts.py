@@ -11,7 +11,7 @@ from tdir.errors import DataError
 def test_readers_are_told_apart() -> None:
     assert {"voc", "yolo", "coco", "exdark", "camvid", "cityscapes"} <= set(with_labels())
     assert not {"folder", "streets"} & set(with_labels())
-    assert without_files() == ["streets"]
+    assert without_files() == ["streets", "streets_crops", "streets_maps"]
 
 
 @pytest.mark.parametrize(
