@@ -86,7 +86,9 @@ class SMPTraining:
             return F.cross_entropy(logits, labels.long(), ignore_index=IGNORE)
 
         weights = fit(module, loss_of, self.optim, device)
-        save_file({name: value.contiguous() for name, value in weights.items()}, file, {HEADER: json.dumps(described)})
+        # Half precision, as the others are written: half the file, the same labels.
+        halves = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+        save_file({name: value.contiguous() for name, value in halves.items()}, file, {HEADER: json.dumps(described)})
 
     def head(self, file: Path, classes: list[str]) -> Head:
         """The trained network as a head; its file names the classes."""
