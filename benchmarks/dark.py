@@ -23,7 +23,7 @@ from tdir.data.published import located
 from tdir.data.sweeps import SWEEPS
 from tdir.evaluation import Scoring, readable
 from tdir.metrics.scores import Scores
-from tdir.report.records import compare, describe_data, describe_pipeline
+from tdir.report.records import compare, describe_classes, describe_data, describe_pipeline
 from tdir.report.sweeps import SHOWN
 from tdir.report.tables import headings, main_of, signed
 from tdir.report.tables import table as aligned
@@ -54,7 +54,12 @@ def measure(
     return {
         "sweep": {"name": name, "strength": wanted.strength, "columns": dict(wanted.columns)},
         **describe_pipeline(pipeline),
-        "data": {"layout": reader["type"], "split": reader["split"], **describe_data(base, unreadable)},
+        "data": {
+            "layout": reader["type"],
+            "split": reader["split"],
+            **describe_data(base, unreadable),
+            **describe_classes(base, pipeline.head),
+        },
         "seeds": list(seeds),
         "by_seed": by_seed,
         "over_seeds": {

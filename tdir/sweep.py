@@ -67,7 +67,7 @@ def systems_of(pipeline: Pipeline, others: Mapping[str, Restorer]) -> dict[str, 
 def sweep(
     systems: Mapping[str, Pipeline], columns: Mapping[str, ImageSet], scoring: Scoring
 ) -> dict[str, dict[str, Scores]]:
-    """Label -> row -> scores, with a "clean" row wherever the images are degraded.
+    """Label -> row -> scores, with a "clean" row wherever the images are degraded and the head alone is asked.
 
     Args:
         systems: from :func:`systems_of`.
@@ -83,6 +83,6 @@ def sweep(
     }
     clean = [label for label, data_set in columns.items() if not isinstance(data_set, Degraded)]
     for label, rows in found.items():
-        if clean and label not in clean:
+        if clean and label not in clean and "degraded" in found[clean[0]]:
             rows[CLEAN] = found[clean[0]]["degraded"]
     return found

@@ -78,10 +78,16 @@ def score_sweep(args: argparse.Namespace, pipeline: Pipeline, about: Mapping[str
 
 def _check(args: argparse.Namespace) -> None:
     """Raise a ConfigError if something is asked for that a sweep has settled or does not do."""
-    settled = ("data", "layout", "split", "originals", "classes", "degradation", "protocol", "plus_one", "quality")
+    settled = (
+        "data", "layout", "split", "originals", "classes", "degradation", "protocol", "plus_one", "quality", "pictures",
+    )  # fmt: skip
     given = [f"--{name.replace('_', '-')}" for name in settled if getattr(args, name)]
     if given:
         raise ConfigError(f"{args.benchmark} says what is scored and how, but {', '.join(given)} given too: leave out")
+    if wrong := (args.degradation_options or {}).keys() & {"type", "gamma"}:
+        raise ConfigError(
+            f"{args.benchmark} has a gamma for each column, got {', '.join(sorted(wrong))}=: leave it out"
+        )
 
 
 def _seen(

@@ -1,4 +1,6 @@
-"""Score clean, degraded, restored and translated images of a labelled set, by average precision.
+"""Score clean, degraded, restored and translated images of a labelled set.
+
+Boxes are scored by average precision, maps by mean intersection over union, classes by accuracy and ROC curves.
 
 The clean rows need clean images: give --degradation, and tdir makes the degraded ones of them. Without it the
 images are taken as degraded already. To --out go a JSON record, a Markdown table, and a page for the browser, with
@@ -87,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "config, for its 'val'",
     )
     data.add_argument("--data-root", metavar="DIR", help="where the published set lies; default: as TDIR_DATA says")
-    data.add_argument("--data", metavar="ROOT", help="or a Pascal VOC, YOLO, COCO or ExDark folder, or 'streets'")
+    data.add_argument("--data", metavar="ROOT", help="or a folder in a layout that has labels, or 'streets'")
     data.add_argument("--originals", metavar="ROOT", help="the photos that a made set was made of, for its clean rows")
     data.add_argument("--split", metavar="NAME", help="default: test, or what comes nearest")
     data.add_argument("--layout", choices=with_labels(), help="default: told from the folder")
@@ -139,6 +141,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         pipeline = _pipeline(args).to(device)
         out = args.out or Path("work_dirs") / _name(args)
+        if args.beside and args.benchmark not in SWEEPS:
+            raise ConfigError(f"--beside is for {', '.join(SWEEPS)}: give --restorer")
         if args.benchmark in SWEEPS:
             score_sweep(args, pipeline, _about(args, pipeline), out)
         else:
@@ -272,7 +276,8 @@ def _reader(args: argparse.Namespace) -> dict[str, Any]:
     if layout == PLAIN:
         raise DataError(
             f"{args.data}: no labels to score against; expected Annotations and ImageSets/Main (Pascal VOC), images "
-            "and labels with a folder for each split (YOLO), annotations with a JSON file for each (COCO), or ExDark's"
+            "and labels with a folder for each split (YOLO), annotations with a JSON file for each (COCO), ExDark's, "
+            "CamVid's, Cityscapes', CIFAR-10's, or a folder for each class"
         )
     split = args.split or (told["split"] if layout == told["type"] else "test")
     originals = {} if args.originals is None else {"originals": args.originals}

@@ -152,7 +152,7 @@ def _said(found: Prediction, classes: Sequence[str], out: Path, source: Source) 
         scores = {name: round(score, 4) for name, score in zip(classes, found.scores.tolist(), strict=True)}
         return {"class": None if found.label < 0 else classes[found.label], "scores": scores}
     assert isinstance(found, SemanticMap)
-    name = Path(MAPS) / source.name.with_suffix(".png")
+    name = Path(MAPS) / source.name.with_name(f"{source.name.name}.png")
     (out / name).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(found.labels.numpy()).save(out / name)
     shares = zip(classes, found.amounts(len(classes)).tolist())

@@ -1,7 +1,7 @@
 """Train a head on labelled images, to put translators before.
 
 Detectors by ultralytics, whose weights are then AGPL-3.0, or by torchvision; segmentation networks by
-segmentation-models-pytorch.
+segmentation-models-pytorch; CLIPs by open_clip.
 
 examples:
   tdir train-head configs/heads/yolo_streets.py

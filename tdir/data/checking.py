@@ -18,7 +18,7 @@ from tdir.data.layouts import PLAIN, layout_of
 from tdir.data.sample import ImageSet, find_root
 from tdir.errors import DataError
 from tdir.registry import DATASETS
-from tdir.structures import IGNORE, Detections
+from tdir.structures import Detections
 
 COUNTS: dict[str, dict[str, dict[str, int]]] = {
     "rtts": {
@@ -136,7 +136,7 @@ def look(name: str, data_set: ImageSet) -> Split:
         if truth is None:
             continue
         if not isinstance(truth, Detections):
-            found.boxes.update(data_set.classes[k] for k in truth.embedded_labels.unique().tolist() if k != IGNORE)
+            found.boxes.update(data_set.classes[k] for k in truth.embedded_labels.unique().tolist() if k >= 0)
             continue
         found.boxes.update(data_set.classes[label] for label in truth.labels.tolist() if label >= 0)
         sides = truth.boxes[:, 2:] - truth.boxes[:, :2]

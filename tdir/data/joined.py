@@ -34,6 +34,10 @@ class Joined(ImageSet):
             if one.classes != self.classes:
                 differ = f"the sets differ in their classes, {self.classes} and {one.classes}"
                 raise ConfigError(f"joined: {differ}: give each classes=[...]")
+            if one.task != self.task:
+                raise ConfigError(
+                    f"joined: a set is for {self.task} and another for {one.task}: join sets for one task"
+                )
         self.paths = [path for one in self.sets for path in one.paths]
         self.names = [name for one in self.sets for name in one.names]
         if len(set(self.names)) < len(self.names):

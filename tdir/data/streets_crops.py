@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from tdir.data._streets.kinds import THINGS
-from tdir.data.images import Pixels
+from tdir.data.images import Depth, Pixels
 from tdir.data.streets import Streets
 from tdir.ranges import Range
 from tdir.registry import DATASETS
@@ -54,6 +54,12 @@ class StreetsCrops(Streets):
         return np.asarray(
             cv2.resize(scene[top:bottom, left:right], (self.side, self.side), interpolation=cv2.INTER_AREA)
         )
+
+    def depth(self, index: int) -> Depth:
+        """The depth of what image ``index`` shows."""
+        left, top, right, bottom = self._chosen(index)[1]
+        square = super().depth(index)[top:bottom, left:right]
+        return np.asarray(cv2.resize(square, (self.side, self.side), interpolation=cv2.INTER_NEAREST_EXACT))
 
     def image_size(self, index: int) -> tuple[int, int]:
         """The same for every image."""

@@ -148,7 +148,7 @@ def tokens(model_cfg: Mapping[str, Any], texts: Sequence[str]) -> Tensor:
     library()
     from open_clip.tokenizer import SimpleTokenizer
 
-    text = model_cfg["text_cfg"]
+    text = _table(model_cfg, "text_cfg")
     try:
         tokenizer = SimpleTokenizer(**_table(text, "tokenizer_kwargs"))
     except _UNBUILDABLE as error:
@@ -262,8 +262,8 @@ def _of_model(model: str | Path | Mapping[str, Any]) -> dict[str, Any]:
         return _nested(model)
     if str(model).endswith(".json"):
         try:
-            return _nested(json.loads(Path(model).expanduser().read_text(encoding="utf-8")))
-        except (OSError, ValueError, RecursionError) as error:
+            return _nested(json.loads(weight_files.find(model).read_text(encoding="utf-8")))
+        except (OSError, ValueError, RecursionError, WeightsError) as error:
             raise ConfigError(f"the config of a CLIP cannot be read from {model}: {shown(error)}") from error
     open_clip = library()
     if model not in open_clip.list_models():

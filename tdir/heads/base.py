@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from torch import Tensor
 
-from tdir.errors import ConfigError
+from tdir.errors import ConfigError, shown
 from tdir.frozen import Frozen
 from tdir.registry import closest
 from tdir.structures import Prediction
@@ -77,6 +77,21 @@ class Head(Frozen, Generic[Said]):
     def merge(self, first: Said, second: Said, iou: float = 0.7) -> Said:
         """Two predictions on the same scene as one, the higher confidence wins (Algorithm 1, line 4)."""
         raise NotImplementedError(f"{type(self).__name__} must implement merge()")
+
+    @staticmethod
+    def checked_names(names: Any, source: str) -> list[str]:
+        """The names of a network's outputs, which its file or a setting says.
+
+        Raises:
+            ConfigError: if they are no list of different names; ``source`` is in the message.
+        """
+        several = isinstance(names, list | tuple) and len(names) > 0 and all(isinstance(name, str) for name in names)
+        if not several or len(set(names)) != len(names):
+            raise ConfigError(
+                f"{source} does not say what its classes are: give names=[a list of different names], got "
+                f"{shown(names)}"
+            )
+        return list(names)
 
     def choose(self, classes: Sequence[str] | None, names: Sequence[str]) -> list[int]:
         """Note the classes of interest, all if ``None``; their positions among the names that the network knows.

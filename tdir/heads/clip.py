@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tdir import weights as weight_files
-from tdir.errors import ConfigError, ShapeError, WeightsError, shown
+from tdir.errors import ShapeError, WeightsError
 from tdir.frozen import state_hash
 from tdir.heads import _clip
 from tdir.heads.base import Background, Head
@@ -85,7 +85,7 @@ class CLIP(Head[ClassScores]):
         self.weights_name = str(weights or (model if isinstance(model, str | Path) else "an own CLIP"))
         described = _clip.described(file, model)
         self._network = {key: described[key] for key in ("model_cfg", "preprocess_cfg")}
-        self._names = _checked_names(described.get("names") if names is None else names, self.weights_name)
+        self._names = self.checked_names(described.get("names") if names is None else names, self.weights_name)
         known = described.get("templates", _clip.TEMPLATES)
         self._templates = _clip.check_templates(known if templates is None else templates)
         chosen = self.choose(classes, self._names)
@@ -138,12 +138,12 @@ class CLIP(Head[ClassScores]):
         return torch.where(torch.tensor(labels, device=losses.device) < 0, 0, losses)
 
     def _label(self, target: ClassScores | None) -> int:
-        """The class of a target, -1 for none: 255, which stands for none elsewhere, is a class where there are many."""
+        """The class of a target, -1 for none."""
         if target is None:
             return -1
         if len(target.scores) != len(self.classes):
             raise ShapeError(f"a target of {len(target.scores)} classes for a head of {len(self.classes)}")
-        return int(target.embedded_labels) if bool(target.scores.any()) else -1
+        return int(target.embedded_labels)
 
     def embed(self, outputs: ClassOutputs, predictions: Sequence[ClassScores]) -> list[Tensor]:
         """The embedding of each image, ``(1, D)``."""
@@ -160,13 +160,3 @@ def _file(weights: str | Path, model: Any) -> Path:
     except WeightsError:
         _clip.refuse_tag(weights, model)
         raise
-
-
-def _checked_names(names: Any, source: str) -> list[str]:
-    several = isinstance(names, list | tuple) and len(names) > 0 and all(isinstance(name, str) for name in names)
-    if not several or len(set(names)) != len(names):
-        raise ConfigError(
-            f"{source} does not say what its classes are: give head 'clip' names=[a list of different names], got "
-            f"{shown(names)}"
-        )
-    return list(names)

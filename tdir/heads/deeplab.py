@@ -94,8 +94,9 @@ class DeepLab(Head[SemanticMap]):
         NOT_NEGATIVE.check("dice", dice)
         file = None if weights is None else weight_files.find(weights)
         self.weights_name = str(weights or model or "head 'deeplab'")
-        given = {"model": model, "encoder": encoder, "names": None if names is None else list(names)}
-        self._network = {**_described(file), **{key: value for key, value in given.items() if value is not None}}
+        given = {"model": model, "encoder": encoder, "names": names}
+        told = {key: value for key, value in given.items() if value is not None}
+        self._network = {**(_described(file) if len(told) < len(given) else {}), **told}
         self.network = network(self._network, self.weights_name)
         if file is not None:
             _fill(self.network, file)
@@ -195,11 +196,14 @@ def network(described: Mapping[str, Any], source: str) -> nn.Module:
                 f"{source} does not say its {key}: give head 'deeplab' model='deeplabv3plus', encoder='mobilenet_v2', "
                 "names=[one for each output] as they were in its training"
             )
+    names = Head.checked_names(described["names"], source)
+    if len(names) > IGNORE:
+        raise ConfigError(f"{source} has {len(names)} classes, and a map has {IGNORE} at most")
     name = str(described["model"]).lower()
     if name not in known:
         raise ConfigError(f"SMP has no architecture {name!r}: {closest(name, known)}")
     try:
-        made: nn.Module = known[name](described["encoder"], encoder_weights=None, classes=len(described["names"]))
+        made: nn.Module = known[name](described["encoder"], encoder_weights=None, classes=len(names))
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:  # as the encoder's library does
         raise ConfigError(
             f"SMP cannot build {name!r} on encoder {described['encoder']!r}: "
@@ -254,6 +258,8 @@ def _from_smp(beside: Path) -> dict[str, Any]:
     """What SMP's ``save_pretrained`` says of the network beside its file."""
     try:
         saved = dict(json.loads(beside.read_text(encoding="utf-8")))
+        if "_model_class" not in saved:
+            return {}  # somebody else's: trainings of tdir write one too
         described = {"model": saved["_model_class"], "encoder": saved["encoder_name"]}
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(

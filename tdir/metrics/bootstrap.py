@@ -62,7 +62,7 @@ class Bootstrap:
         a.check_comparable(b)
         first, second = self._drawn(a), self._drawn(b)
         result = {}
-        for name in first:
+        for name in [name for name in first if name in second]:
             differences = first[name] - second[name]
             # one is added to both counts, so that a p-value never claims more than the number of resamples can show
             tail = min((differences <= 0).sum(), (differences >= 0).sum()) + 1

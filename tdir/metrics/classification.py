@@ -41,6 +41,7 @@ class AccuracyScores(Scores):
     MAIN: ClassVar[str] = "top1"
     HEADINGS: ClassVar[Mapping[str, str]] = {"top1": "accuracy", "auc": "AUC"}
     SAMPLED: ClassVar[tuple[str, ...]] = ("top1", "auc")
+    TAG: ClassVar[str] = "accuracy"
     TRUTHS: ClassVar[str] = "images"
     BY_IMAGE: ClassVar[str] = "probability of the right class"
 
@@ -53,7 +54,10 @@ class AccuracyScores(Scores):
         """``top1`` and ``auc`` of resamples of the images."""
         right = (self.probabilities.argmax(1) == self.labels).astype(np.float64)
         areas = np.array([areas_under_roc(p, self.labels == k, times) for k, p in enumerate(self.probabilities.T)])
-        return {"top1": times @ right / times.sum(1), "auc": _mean(areas)}
+        # A resample of one class alone has no curve; which ones these are is the same for every row.
+        curves = _mean(areas)
+        curves = curves[~np.isnan(curves)]
+        return {"top1": times @ right / times.sum(1), **({"auc": curves} if len(curves) else {})}
 
     def by_image(self) -> np.ndarray:
         """The probability of the true class."""
@@ -63,14 +67,14 @@ class AccuracyScores(Scores):
         """1 for the class of each image."""
         return (np.arange(len(self.per_class))[:, None] == self.labels).astype(np.int64)
 
-    def mean_roc(self) -> np.ndarray:
-        """The true positive rate at each of :data:`RATES`, mean over the classes that are there."""
+    def mean_roc(self) -> np.ndarray | None:
+        """The true positive rate at each of :data:`RATES`, mean over the classes; ``None`` if there is one alone."""
         curves = [
             np.interp(RATES, *roc_curve(self.labels == k, p)[:2])
             for k, p in enumerate(self.probabilities.T)
-            if (self.labels == k).any()
+            if 0 < (self.labels == k).sum() < self.images
         ]
-        return np.mean(curves, axis=0)
+        return np.mean(curves, axis=0) if curves else None
 
 
 class Accuracy:

@@ -168,7 +168,9 @@ USUAL: dict[str, Protocol[Any]] = {
         "miou", "mean intersection over union of all pixels, one confusion matrix, as Cityscapes'", "miou"
     ),
     "classification": ClassProtocol(
-        "accuracy", "top-1 accuracy, and area under the ROC curves of one class against the rest", "accuracy"
+        "accuracy",
+        "top-1 accuracy among the classes of the set, and area under the ROC curves of one class against the rest",
+        "accuracy",
     ),
 }
 """Task -> the protocol that is used where none is asked for."""

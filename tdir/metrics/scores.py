@@ -21,6 +21,7 @@ class Scores(ABC):
     Attributes:
         MAIN: the score that rows are compared by, an attribute in [0, 1] of which more is better.
         HEADINGS: attribute -> its heading in a table.
+        TAG: what it is called in TensorBoard.
         TRUTHS: what "truths" counts.
         BY_IMAGE: what :meth:`by_image` gives, in a word.
         SAMPLED: the attributes that :meth:`resampled` gives; :attr:`MAIN` is the first.
@@ -31,6 +32,7 @@ class Scores(ABC):
     MAIN: ClassVar[str]
     HEADINGS: ClassVar[Mapping[str, str]]
     SAMPLED: ClassVar[tuple[str, ...]]
+    TAG: ClassVar[str]
     TRUTHS: ClassVar[str]
     BY_IMAGE: ClassVar[str]
     images: int
@@ -121,6 +123,7 @@ class DetectionScores(Scores):
         "map": "mAP50-95", "ap50": "mAP50", "ap75": "mAP75", "small": "small", "medium": "medium", "large": "large",
     }  # fmt: skip
     SAMPLED: ClassVar[tuple[str, ...]] = ("map", "ap50")
+    TAG: ClassVar[str] = "mAP"
     TRUTHS: ClassVar[str] = "objects"
     BY_IMAGE: ClassVar[str] = "F1"
 
@@ -165,8 +168,11 @@ def shortly(scores: Scores) -> str:
 
 
 def without_objects(per_class: Mapping[str, Mapping[str, float | None]]) -> list[str]:
-    """The classes, of ``DetectionScores.per_class`` or the same as JSON, that no mean includes: no truth counts."""
-    return [name for name, scores in per_class.items() if not scores["truths"]]
+    """The classes, of ``Scores.per_class`` or the same as JSON, that no mean includes, as no truth counts.
+
+    None of a map: a class that is not there counts as soon as it is predicted.
+    """
+    return [name for name, scores in per_class.items() if not scores["truths"] and "miou" not in scores]
 
 
 def without_nan(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class MapScores(Scores):
     MAIN: ClassVar[str] = "miou"
     HEADINGS: ClassVar[Mapping[str, str]] = {"miou": "mIoU", "pixel_accuracy": "pixel accuracy"}
     SAMPLED: ClassVar[tuple[str, ...]] = ("miou", "pixel_accuracy")
+    TAG: ClassVar[str] = "mIoU"
     TRUTHS: ClassVar[str] = "pixels"
     BY_IMAGE: ClassVar[str] = "mIoU"
 

@@ -35,7 +35,7 @@ def curves(rows: Mapping[str, Scores]) -> str:
         return ""
     figure = Figure(figsize=(_WIDTH, 4.2), layout="constrained")
     axes = figure.subplots()
-    for name, colour in _colours(rows).items():
+    for name, colour in _colours(drawn).items():
         style = "--" if name.startswith("clean") else "-"
         axes.plot(*drawn[name], style, color=colour, label=name)
     across, up = AXES[type(next(iter(rows.values())))]
@@ -48,7 +48,8 @@ def curves(rows: Mapping[str, Scores]) -> str:
 def _curve(scores: Scores) -> tuple[np.ndarray, np.ndarray] | None:
     if isinstance(scores, DetectionScores):
         return COCO_RECALLS, mean_curve(scores)
-    return (RATES, scores.mean_roc()) if isinstance(scores, AccuracyScores) else None
+    roc = scores.mean_roc() if isinstance(scores, AccuracyScores) else None
+    return None if roc is None else (RATES, roc)
 
 
 def recovered_bars(rows: Mapping[str, Scores]) -> str:

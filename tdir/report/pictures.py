@@ -43,7 +43,7 @@ def draw(image: Pixels, found: Prediction, classes: Sequence[str]) -> Pixels:
         ``(H, W, 3)`` uint8 RGB.
     """
     if isinstance(found, SemanticMap):
-        return coloured(image, found.labels.numpy())
+        return coloured(image, found.labels.cpu().numpy())
     if isinstance(found, ClassScores):
         caption = "no label" if found.label < 0 else f"{classes[found.label]} {float(found.scores.max()):.2f}"
         return captioned(image, [caption], [COLOURS[found.label % len(COLOURS)]])

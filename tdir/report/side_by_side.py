@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tdir.errors import DataError
+from tdir.metrics.scores import DetectionScores
 from tdir.report.records import FORMAT
-from tdir.report.tables import headings, table
+from tdir.report.tables import KINDS, headings, table
 
-_HIGHER = ("map", "ap50")
 _MUST_AGREE = {
     "data": ("name", "split", "manifest", "classes", "images", "degradation", "degradation_seed"),
     "protocol": ("name", "plus_one", "score", "iou", "max_det", "size"),
@@ -29,6 +29,8 @@ def read_record(path: str | Path) -> dict[str, Any]:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: not a readable record ({error}): give a record.json of tdir benchmark") from error
+    if isinstance(record, dict) and "sweep" in record:
+        raise DataError(f"{path}: is of a sweep, which is a table already: give records of plain benchmarks")
     if not isinstance(record, dict) or not isinstance(record.get("rows"), dict) or not record["rows"]:
         raise DataError(f"{path}: has no 'rows': give a record.json of tdir benchmark")
     if record.get("format") != FORMAT:
@@ -50,8 +52,11 @@ def side_by_side(records: Mapping[str, Mapping[str, Any]]) -> str:
     Args:
         records: name of the run -> its record.
     """
-    metrics = headings(next(iter(records.values())).get("protocol", {}))
-    shown = {key: metrics[key] for key in _HIGHER if key in metrics}
+    protocol = next(iter(records.values())).get("protocol", {})
+    metrics = headings(protocol)
+    shown = {
+        key: metrics[key] for key in KINDS.get(protocol.get("curve", "coco"), DetectionScores).SAMPLED if key in metrics
+    }
     lines = []
     for name, record in records.items():
         for row, scores in record["rows"].items():

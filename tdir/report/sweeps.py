@@ -156,6 +156,7 @@ def write_sweep_page(
     path.write_text(page, encoding="utf-8")
 
 
-def _best(by_row: Mapping[str, Sequence[float | None]]) -> list[float]:
-    """The highest score of every column."""
-    return [max(value for value in column if value is not None) for column in zip(*by_row.values(), strict=True)]
+def _best(by_row: Mapping[str, Sequence[float | None]]) -> list[float | None]:
+    """The highest score of every column, if there is one."""
+    columns = zip(*by_row.values(), strict=True)
+    return [max((value for value in column if value is not None), default=None) for column in columns]

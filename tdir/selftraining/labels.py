@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial, reduce
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from tdir.heads.base import Head
 from tdir.selftraining.nuq import NUQ
 from tdir.selftraining.store import Source, TeacherStore
-from tdir.structures import IGNORE, Prediction
+from tdir.structures import Prediction
 
 MOST = 10_000
 """Predictions that a risk is fitted on; maps have hundreds on each image, and each is compared with all others."""
@@ -37,7 +38,7 @@ def fit_risk(clean: TeacherStore, classes: int, dims: int = 32, neighbours: int 
         DataError: if there are too few of them.
     """
     labels = [clean.source("image", i).found.embedded_labels for i in range(len(clean))]
-    drawn = _drawn(torch.cat(labels) != IGNORE, seed).split([len(one) for one in labels])
+    drawn = _drawn(torch.cat(labels) >= 0, seed).split([len(one) for one in labels])
     embeddings = torch.cat([clean.source("image", i).embeddings[mask] for i, mask in enumerate(drawn)])
     chosen = torch.cat([one[mask] for one, mask in zip(labels, drawn, strict=True)])
     images = torch.repeat_interleave(torch.tensor([int(mask.sum()) for mask in drawn]))
@@ -76,18 +77,20 @@ def label_degraded(
     return [filtered(one, epsilon) for one in predictions_on_degraded(store, head, risk, iou)]
 
 
-def predictions_on_degraded(store: TeacherStore, head: Head, risk: NUQ | None, iou: float = 0.7) -> list[Prediction]:
+def predictions_on_degraded(
+    store: TeacherStore, head: Head, risk: NUQ | None, iou: float = 0.7
+) -> Iterator[Prediction]:
     """The predictions on the versions that the store was studied with, merged, with their scores and risk.
 
     A store that was studied with "original" holds the predictions on the image before its degradation; those are then
     the labels, which makes the training an oracle.
     """
     if "original" in store.sources():
-        return [with_risk(store.source("original", i), None) for i in range(len(store))]
-    return [
-        reduce(partial(head.merge, iou=iou), (with_risk(store.source(name, i), risk) for name in store.sources()))
-        for i in range(len(store))
-    ]
+        yield from (with_risk(store.source("original", i), None) for i in range(len(store)))
+        return
+    for i in range(len(store)):
+        versions = (with_risk(store.source(name, i), risk) for name in store.sources())
+        yield reduce(partial(head.merge, iou=iou), versions)
 
 
 def label_clean(store: TeacherStore, risk: NUQ | None) -> list[PseudoLabel]:
@@ -95,9 +98,9 @@ def label_clean(store: TeacherStore, risk: NUQ | None) -> list[PseudoLabel]:
     return [filtered(one, 1.0) for one in predictions_on_clean(store, risk)]
 
 
-def predictions_on_clean(store: TeacherStore, risk: NUQ | None) -> list[Prediction]:
+def predictions_on_clean(store: TeacherStore, risk: NUQ | None) -> Iterator[Prediction]:
     """The predictions on the clean images, with their scores and risk."""
-    said = [store.source("image", i) for i in range(len(store))]
+    known = (int((store.source("image", i).found.embedded_labels >= 0).sum()) for i in range(len(store)))
     # Of a part of them NUQ would leave out the image's own predictions for those alone that were drawn.
-    whole = sum(int((one.found.embedded_labels != IGNORE).sum()) for one in said) <= MOST
-    return [with_risk(one, risk, fitted=whole) for one in said]
+    whole = sum(known) <= MOST
+    yield from (with_risk(store.source("image", i), risk, fitted=whole) for i in range(len(store)))

@@ -150,7 +150,8 @@ class TeacherWriter:
         self._pixels = open(self.partial / PIXELS, "wb")  # noqa: SIM115  finish() closes it
         self._names: list[str] = []
         self._sizes: list[tuple[int, int]] = []
-        self._found: dict[str, list[Source]] = {}
+        self._rows: dict[str, list[dict[str, Tensor]]] = {}
+        self._kind = ""
 
     def __enter__(self) -> TeacherWriter:
         return self
@@ -166,21 +167,21 @@ class TeacherWriter:
         self._names.append(name)
         self._sizes.append((image.shape[0], image.shape[1]))
         for source, prediction in said.items():
-            self._found.setdefault(source, []).append(prediction)
+            row = {**prediction.found.columns(), "embeddings": prediction.embeddings.half()}
+            self._rows.setdefault(source, []).append(row)
+            self._kind = type(prediction.found).__name__
 
     def finish(self, skipped: list[str]) -> TeacherStore:
         """Put the cache in its place and open it."""
         self._pixels.close()
         tensors = {}
-        for source, said in self._found.items():
-            rows = [{**one.found.columns(), "embeddings": one.embeddings.half()} for one in said]
+        for source, rows in self._rows.items():
             for column in rows[0]:
                 values = [row[column] for row in rows]
                 tensors[f"{source}.{column}"] = torch.cat(values).contiguous()
                 tensors[f"{source}.{column}.ends"] = torch.from_numpy(np.cumsum([0] + [len(value) for value in values]))
         save_file(tensors, self.partial / PREDICTIONS)
-        kind = type(next(iter(self._found.values()))[0].found).__name__
-        index = {"names": self._names, "sizes": self._sizes, "skipped": skipped, "kind": kind}
+        index = {"names": self._names, "sizes": self._sizes, "skipped": skipped, "kind": self._kind}
         (self.partial / INDEX).write_text(json.dumps(index))
         shutil.rmtree(self.folder, ignore_errors=True)
         os.replace(self.partial, self.folder)

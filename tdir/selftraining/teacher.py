@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from tdir.data.degradations import Degraded
-from tdir.data.images import by_shape, pad_batch, resize_longest, to_tensor, to_uint8
+from tdir.data.images import PAD_VALUE, by_shape, pad_batch, resize_longest, to_tensor, to_uint8
 from tdir.data.sample import ImageSet, check_skipped
 from tdir.errors import DataError
 from tdir.frozen import state_hash
@@ -63,18 +64,40 @@ class Teacher:
     def key(self, data_set: ImageSet, sources: tuple[str, ...]) -> str:
         """The name of the cache of a data set: weights, settings and files."""
         files = [(name, *data_set.fingerprint(i)) for i, name in enumerate(data_set.names)]
-        frozen = [state_hash(self.restorer), state_hash(self.head), how_built(self.restorer), self.head.classes]
+        frozen = [
+            state_hash(self.restorer),
+            state_hash(self.head),
+            how_built(self.restorer),
+            how_built(self.head),
+            self.head.classes,
+        ]
         settings = [self.size, self.score, self.iou, sorted(sources), how_degraded(data_set)]
         return content_key({"files": files, "frozen": frozen, "settings": settings, "format": 4})
 
-    def expected_bytes(self, data_set: ImageSet) -> int:
-        """The estimated size of the cache of a set, bytes, from the sizes of some of its images."""
+    def expected_bytes(self, data_set: ImageSet, sources: Sequence[str] = ()) -> int:
+        """The estimated size of the cache of a set, bytes, from the sizes of some of its images.
+
+        Args:
+            data_set: the images.
+            sources: the versions to predict on: maps of them count, boxes and classes are next to nothing.
+        """
         sides = []
         for i in np.unique(np.linspace(0, len(data_set) - 1, _LOOKED_AT, dtype=int)).tolist():
             with suppress(DataError):  # found and counted when the images themselves are read
                 sides.append(data_set.image_size(i))
         scaled = [(height * width / max(height, width) ** 2) for height, width in sides] or [1.0]
-        return round(len(data_set) * 2 * 3 * self.size**2 * sum(scaled) / len(scaled))
+        pixels = len(data_set) * self.size**2 * sum(scaled) / len(scaled)
+        return round(pixels * (2 * 3 + len(sources) * self._bytes_of_a_map))
+
+    @cached_property
+    def _bytes_of_a_map(self) -> float:
+        """What is kept of a prediction for each pixel: its label, confidence and share of an embedding."""
+        if self.head.task != "segmentation":
+            return 0.0
+        with torch.no_grad():
+            outputs = self.head(torch.full((1, 3, 64, 64), PAD_VALUE, device=self.device))
+            (said,) = self.head.embed(outputs, self.head.decode(outputs))
+        return 2 + 2 * said.numel() / 64**2
 
     def study(self, data_set: ImageSet, sources: tuple[str, ...]) -> TeacherStore:
         """The cache of a data set, found on disk or made.
@@ -97,7 +120,7 @@ class Teacher:
         folders = [self.cache_dir / self.key(*one) for one in wanted]
         stores = {folder: store for folder in folders if (store := _found(folder)) is not None}
         missing = {folder: one for folder, one in zip(folders, wanted) if folder not in stores}
-        check_free(self.cache_dir, sum(self.expected_bytes(data_set) for data_set, _ in missing.values()))
+        check_free(self.cache_dir, sum(self.expected_bytes(*one) for one in missing.values()))
         stores |= {folder: self._made(folder, *one) for folder, one in missing.items()}
         for store in stores.values():
             left_out = f", {len(store.skipped)} more cannot be read" if store.skipped else ""
@@ -105,7 +128,11 @@ class Teacher:
         return [stores[folder] for folder in folders]
 
     def _made(self, folder: Path, data_set: ImageSet, sources: tuple[str, ...]) -> TeacherStore:
-        log.info("teacher: asking about %d images, about %.2f GB", len(data_set), self.expected_bytes(data_set) / 1e9)
+        log.info(
+            "teacher: asking about %d images, about %.2f GB",
+            len(data_set),
+            self.expected_bytes(data_set, sources) / 1e9,
+        )
         skipped: list[str] = []
         with (
             TeacherWriter(folder) as writer,

@@ -113,13 +113,14 @@ class Detections(Prediction):
     def relabelled(self, table: Tensor, classes: int) -> Detections:
         """Label k becomes ``table[k]``; boxes of which that is -1 are left out."""
         columns = dict(self._columns())
-        columns["labels"] = labels = table.to(self.labels.device)[self.labels]
+        known = table.to(self.labels.device)[self.labels.clamp(min=0)]
+        columns["labels"] = labels = known.where(self.labels >= 0, -1)
         return Detections(**columns)[labels >= 0]
 
     def with_risk(self, risk: Tensor | None) -> Detections:
         """The same boxes with the risk ``(n,)`` of each."""
         columns = dict(self._columns())
-        columns["risk"] = torch.zeros(len(self)) if risk is None else risk.float()
+        columns["risk"] = torch.zeros(len(self), device=self.boxes.device) if risk is None else risk.float()
         return Detections(**columns)
 
     def filtered(self, epsilon: float) -> tuple[Detections, float]:
@@ -141,7 +142,7 @@ class Detections(Prediction):
 
     def amounts(self, classes: int) -> Tensor:
         """How many boxes each class has, and last how many regions are ignored."""
-        return torch.cat([self.labelled.labels, torch.full((len(self.ignored_boxes),), classes)]).bincount(
+        return torch.cat([self.labelled.labels, self.labels.new_full((len(self.ignored_boxes),), classes)]).bincount(
             minlength=classes + 1
         )
 

@@ -51,12 +51,13 @@ class SemanticMap(Prediction):
 
     @property
     def embedded_labels(self) -> Tensor:
-        """``(n,)`` int64: the label in the middle of every cell of the grid, row by row."""
+        """``(n,)`` int64: the label in the middle of every cell of the grid, row by row; -1 where there is none."""
         rows, columns = (
             (torch.arange(count, device=self.labels.device) * STRIDE + STRIDE // 2).clamp(max=side - 1)
             for count, side in zip(grid_size(_size(self.labels)), self.labels.shape, strict=True)
         )
-        return self.labels[rows[:, None], columns].flatten().long()
+        labels = self.labels[rows[:, None], columns].flatten().long()
+        return labels.where(labels != IGNORE, -1)
 
     def to(self, device: torch.device | str) -> SemanticMap:
         """The same map on another device."""

@@ -46,8 +46,8 @@ class ClassScores(Prediction):
 
     @property
     def embedded_labels(self) -> Tensor:
-        """``(1,)`` int64: the most probable class."""
-        return self.scores.argmax(0, keepdim=True)
+        """``(1,)`` int64: the most probable class; -1 where there is no label."""
+        return self.scores.argmax(0, keepdim=True).where(self.scores.max() > 0, -1)
 
     def to(self, device: torch.device | str) -> ClassScores:
         """The same scores on another device."""
@@ -73,9 +73,9 @@ class ClassScores(Prediction):
     def filtered(self, epsilon: float) -> tuple[ClassScores, float]:
         """The most probable class as the target, and its risk; no label if that is above ``epsilon``."""
         assert self.risk is not None
-        if float(self.risk) > epsilon:
+        if self.label < 0 or float(self.risk) > epsilon:
             return ClassScores(torch.zeros_like(self.scores)), 0.0
-        return ClassScores.of(self.label, len(self.scores)), float(self.risk)
+        return ClassScores.of(self.label, len(self.scores)).to(self.scores.device), float(self.risk)
 
     def beside(self, other: ClassScores) -> ClassScores:
         """The label itself."""
@@ -87,7 +87,7 @@ class ClassScores(Prediction):
 
     def amounts(self, classes: int) -> Tensor:
         """1 for the class, or last for no label."""
-        found = torch.zeros(classes + 1)
+        found = self.scores.new_zeros(classes + 1)
         found[self.label] = 1  # -1, no label, is the last one
         return found
 

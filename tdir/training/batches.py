@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,22 +58,33 @@ class BatchPlan:
         clean: (height, width) of every clean image.
         batch_size: images of each kind in a step.
         seed: decides the order.
+        padded: whether images of several sizes may share a canvas, see ``Head.pads``; if not, they meet others of their
+            own size only.
 
     Raises:
-        DataError: if a set is empty.
+        DataError: if a set is empty, or there is no clean image of the size of a degraded one that wants it.
     """
 
     def __init__(
-        self, degraded: Sequence[tuple[int, int]], clean: Sequence[tuple[int, int]], batch_size: int, seed: int
+        self,
+        degraded: Sequence[tuple[int, int]],
+        clean: Sequence[tuple[int, int]],
+        batch_size: int,
+        seed: int,
+        padded: bool = True,
     ):
         if not degraded or not clean:
             raise DataError(f"a training needs images of both kinds, got {len(degraded)} degraded, {len(clean)} clean")
         self.batch_size, self.seed = batch_size, seed
-        self._degraded = [np.array(group) for group in _by_orientation(degraded) if group]
-        clean_groups = _by_orientation(clean)
-        everything = np.arange(len(clean))
-        shapes = [degraded[group[0]] for group in self._degraded]
-        self._clean = [np.array(clean_groups[_is_portrait(shape)] or everything) for shape in shapes]
+        groups, partners = (_grouped(sizes, padded) for sizes in (degraded, clean))
+        if not padded and (alone := groups.keys() - partners.keys()):
+            raise DataError(
+                f"the head sees images of one size together, and no clean image is of {sorted(alone)[0]} (height, "
+                "width) as a degraded one is at the training's size: give clean images of the same shapes"
+            )
+        everything = list(range(len(clean)))
+        self._degraded = [np.array(group) for _, group in sorted(groups.items())]
+        self._clean = [np.array(partners.get(key, everything)) for key in sorted(groups)]
         self.steps_per_epoch = sum(-(-len(group) // batch_size) for group in self._degraded)
 
     def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
@@ -94,14 +106,11 @@ class BatchPlan:
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def _is_portrait(size: tuple[int, int]) -> bool:
-    return size[0] > size[1]
-
-
-def _by_orientation(sizes: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
-    groups: tuple[list[int], list[int]] = ([], [])
+def _grouped(sizes: Sequence[tuple[int, int]], padded: bool) -> dict[Any, list[int]]:
+    """The positions of the sizes that may meet, by whether they are upright, or by what they are."""
+    groups: dict[Any, list[int]] = {}
     for i, size in enumerate(sizes):
-        groups[_is_portrait(size)].append(i)
+        groups.setdefault(size[0] > size[1] if padded else size, []).append(i)
     return groups
 
 

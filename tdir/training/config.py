@@ -264,6 +264,8 @@ def build_data(settings: Mapping[str, Any], degrade: bool = True) -> ImageSet:
             raise ConfigError(f"a data set needs a 'root', its folder, or a 'type' that has none, got {settings}")
         settings = {**layout_of(settings["root"]), **settings}
     data_set = _without(DATASETS.build(settings), leave_out)
+    if with_objects and data_set.task != "detection":
+        raise ConfigError(f"with_objects=True is for boxes, and this set is for {data_set.task}: leave it out")
     if with_objects:
         data_set = data_set.subset([i for i in range(len(data_set)) if _objects(data_set, i)])
     if degradation is None or not degrade:

@@ -146,7 +146,7 @@ class Validation(Hook):
             self._base = self._base or base_rows(self.pipeline, self.data_set)
             rows = {**self._base, **vat_rows(self.pipeline, self.data_set)}
             for name, scores in rows.items():
-                writer.add_scalar(f"{scores.HEADINGS[scores.MAIN]}/{name}", scores.main, trainer.step)
+                writer.add_scalar(f"{scores.TAG}/{name}", scores.main, trainer.step)
             self._report(rows, trainer.step)
 
     def _drawn(self) -> Iterator[tuple[str, np.ndarray]]:

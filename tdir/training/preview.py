@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 
 from tdir import parts
@@ -19,7 +20,7 @@ from tdir.heads.base import Head
 from tdir.report.pictures import spread
 from tdir.selftraining.labels import PseudoLabel, predictions_on_degraded
 from tdir.selftraining.teacher import Teacher
-from tdir.training.config import TrainConfig, build_data
+from tdir.training.config import VERSIONS, TrainConfig, build_data
 from tdir.training.contact_sheet import contact_sheet
 from tdir.training.hooks import duration
 from tdir.training.loop import Hook, Trainer
@@ -155,7 +156,7 @@ def _figures(
         classes={name: (a, b) for name, a, b in zip(head.classes, occur, high_occur, strict=True) if a or b},
         risk_quantiles=_risk_quantiles(config, taught, head),
         risk_missing=config.teacher.nuq and taught.risk is None,
-        cache_bytes=sum(teacher.expected_bytes(one) for one in sets),
+        cache_bytes=teacher.expected_bytes(sets[0], VERSIONS) + teacher.expected_bytes(sets[1], ["image"]),
         teacher_seconds=seconds[0] * sum(counts),
         step_seconds=seconds[1],
         steps=steps,
@@ -175,7 +176,8 @@ def _risk_quantiles(config: TrainConfig, taught: Taught, head: Head) -> dict[flo
     risks = torch.cat([one.risk.flatten() for one in found if one.risk is not None])
     if taught.risk is None or config.teacher.oracle or not len(risks):
         return {}
-    return {share: risks.quantile(share).item() for share in QUANTILES}
+    # torch's own refuses more than 16 million, and maps have as many pixels.
+    return {share: float(np.quantile(risks.numpy(), share)) for share in QUANTILES}
 
 
 class _Clock(Hook):

@@ -113,7 +113,8 @@ def build_trainer(
     device: torch.device | str = "cpu",
 ) -> Trainer:
     """The trainer of a config, at its first step and without hooks."""
-    plan = BatchPlan(taught.degraded.sizes, taught.clean.sizes, config.optim.batch_size, config.seed)
+    sizes = taught.degraded.sizes, taught.clean.sizes
+    plan = BatchPlan(*sizes, config.optim.batch_size, config.seed, head.pads)
     return Trainer(
         VaTObjective(translator, head, config.objective, config.seed),
         Batches(taught.degraded, taught.degraded_labels, taught.clean, taught.clean_labels, plan),

@@ -174,7 +174,7 @@ def test_maps_are_written_as_numbers_of_classes(bundle: Path, camvid: Path, tmp_
     out = tmp_path / "said"
     assert main(["infer", str(camvid / "val"), "--pipeline", str(bundle), "--out", str(out)]) == 0
     lines = [json.loads(line) for line in (out / "detections.jsonl").read_text().splitlines()]
-    assert [line["map"] for line in lines] == ["maps/0.png", "maps/1.png"]
+    assert [line["map"] for line in lines] == ["maps/0.png.png", "maps/1.png.png"]
     pipeline = tdir.load(bundle)
     for line in lines:
         labels = np.asarray(Image.open(out / line["map"]))
