@@ -4,7 +4,7 @@ _base_ = "vat_light_320.py"
 
 _dark = dict(type="low_light", gamma=(1.5, 5.0), shot=0.0, read=0.0)
 
-restorer = dict(type="sci", weights="sci/medium.pt")
+restorer = dict(type="sci", weights="sci/easy.pt")  # the best of the three published ones here
 head = dict(type="clip", weights="clip_cifar10.safetensors")
 degraded = dict(type="cifar10", root="cifar10", split="train", degradation=_dark)
 clean = dict(type="cifar10", root="cifar10", split="train")

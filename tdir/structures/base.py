@@ -30,7 +30,7 @@ class Prediction(ABC):
     @property
     @abstractmethod
     def embedded_labels(self) -> Tensor:
-        """``(n,)`` int64: the labels of the n things that ``Head.embed`` gives a vector of, in its order; -1 for none."""
+        """``(n,)`` int64: the labels of the n things that ``Head.embed`` gives a vector of, in order; -1 for none."""
 
     @abstractmethod
     def to(self: Own, device: torch.device | str) -> Own:
