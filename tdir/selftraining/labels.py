@@ -74,17 +74,20 @@ def label_degraded(
     store: TeacherStore, head: Head, risk: NUQ | None, epsilon: float, iou: float = 0.7
 ) -> list[PseudoLabel]:
     """Y_LQ: what is predicted on the degraded images, filtered by risk; an oracle's labels have none."""
-    return [filtered(one, epsilon) for one in predictions_on_degraded(store, head, risk, iou)]
+    return [filtered(one, epsilon) for one in _on_degraded(store, head, risk, iou)]
 
 
-def predictions_on_degraded(
-    store: TeacherStore, head: Head, risk: NUQ | None, iou: float = 0.7
-) -> Iterator[Prediction]:
+def predictions_on_degraded(store: TeacherStore, head: Head, risk: NUQ | None, iou: float = 0.7) -> list[Prediction]:
     """The predictions on the versions that the store was studied with, merged, with their scores and risk.
 
     A store that was studied with "original" holds the predictions on the image before its degradation; those are then
     the labels, which makes the training an oracle.
     """
+    return list(_on_degraded(store, head, risk, iou))
+
+
+def _on_degraded(store: TeacherStore, head: Head, risk: NUQ | None, iou: float) -> Iterator[Prediction]:
+    """The same one by one: maps with their confidence and risk are nine times the labels that are kept of them."""
     if "original" in store.sources():
         yield from (with_risk(store.source("original", i), None) for i in range(len(store)))
         return
@@ -95,11 +98,15 @@ def predictions_on_degraded(
 
 def label_clean(store: TeacherStore, risk: NUQ | None) -> list[PseudoLabel]:
     """Y_HQ: the predictions on the clean images, all of them kept."""
-    return [filtered(one, 1.0) for one in predictions_on_clean(store, risk)]
+    return [filtered(one, 1.0) for one in _on_clean(store, risk)]
 
 
-def predictions_on_clean(store: TeacherStore, risk: NUQ | None) -> Iterator[Prediction]:
+def predictions_on_clean(store: TeacherStore, risk: NUQ | None) -> list[Prediction]:
     """The predictions on the clean images, with their scores and risk."""
+    return list(_on_clean(store, risk))
+
+
+def _on_clean(store: TeacherStore, risk: NUQ | None) -> Iterator[Prediction]:
     known = (int((store.source("image", i).found.embedded_labels >= 0).sum()) for i in range(len(store)))
     # Of a part of them NUQ would leave out the image's own predictions for those alone that were drawn.
     whole = sum(known) <= MOST

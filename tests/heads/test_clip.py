@@ -20,7 +20,7 @@ from tdir.errors import ConfigError, ShapeError, WeightsError
 from tdir.frozen import state_hash
 from tdir.heads import _clip
 from tdir.heads.clip import CLIP, ClassOutputs
-from tdir.structures import IGNORE, ClassScores
+from tdir.structures import ClassScores
 
 NAMES = ["cat", "dog", "owl", "fox"]
 TEMPLATES = ["a photo of a {}.", "a drawing of the {}."]
@@ -150,7 +150,7 @@ def test_class_255_is_a_class_like_any_other() -> None:
 def test_what_is_below_the_score_has_no_label() -> None:
     head = CLIP(model=VIT, names=NAMES)
     outputs = ClassOutputs(torch.tensor([[9.0, 0, 0, 0], [0.2, 0, 0, 0]]), torch.rand(2, 24))
-    for score, labels in ((0.0, [0, 0]), (0.5, [0, IGNORE]), (1.0, [IGNORE, IGNORE])):
+    for score, labels in ((0.0, [0, 0]), (0.5, [0, -1]), (1.0, [-1, -1])):
         found = head.decode(outputs, score=score)
         assert [one.label for one in found] == labels
     sure, unsure = head.decode(outputs, score=0.5)

@@ -176,12 +176,30 @@ def test_a_network_that_smp_saved_with_other_settings_is_refused(tmp_path: Path,
         DeepLab(tmp_path / "model.safetensors", names=NAMES)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", "3", '{"_model_class": "Unet"}'])
+@pytest.mark.parametrize("text", ["{", "3", '{"_model_class": "Unet"}'])
 def test_another_config_beside_the_file_is_named(tmp_path: Path, text: str) -> None:
     save_file(untrained().network.state_dict(), tmp_path / "net.safetensors")
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(WeightsError, match=r"config\.json is not what SMP's save_pretrained writes"):
         DeepLab(tmp_path / "net.safetensors", names=NAMES)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"optim": {"steps": 3}}'])
+def test_somebody_else_s_config_beside_the_file_says_nothing(tmp_path: Path, text: str) -> None:
+    head = untrained()
+    save_file(head.network.state_dict(), tmp_path / "net.safetensors")
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ConfigError, match="does not say its model"):
+        DeepLab(tmp_path / "net.safetensors", names=NAMES)
+    assert DeepLab(tmp_path / "net.safetensors", **head.architecture()).classes == NAMES
+
+
+@pytest.mark.parametrize("names", ["car", ["car", "car"], [1, 2]])
+def test_names_are_a_list_of_different_ones(names: object) -> None:
+    with pytest.raises(ConfigError, match=r"give names=\[a list of different names\]"):
+        DeepLab(model="unet", encoder="mobilenet_v2", names=names)
+    with pytest.raises(ConfigError, match="has 300 classes, and a map has 255 at most"):
+        DeepLab(model="unet", encoder="mobilenet_v2", names=list(map(str, range(300))))
 
 
 def saved(folder: Path, header: str | None = None) -> Path:

@@ -86,8 +86,11 @@ def test_a_resample_without_a_class_leaves_it_out() -> None:
     assert areas == pytest.approx([0.75, math.nan, math.nan], nan_ok=True)
     scores = scored(of([0.9, 0.1, 0, 0], [0.2, 0.8, 0, 0]), [ClassScores.of(label, 4) for label in (0, 1)])
     resampled = scores.resampled(np.array([[1, 1], [2, 0]]))
-    assert resampled["auc"] == pytest.approx([1.0, math.nan], nan_ok=True)
+    assert resampled["auc"].tolist() == [1.0]  # the second resample holds one class alone
     assert resampled["top1"].tolist() == [1.0, 1.0]
+    alone = scored(of([0.9, 0.1, 0, 0], [0.8, 0.2, 0, 0]), [ClassScores.of(0, 4)] * 2)
+    assert set(alone.resampled(np.array([[1, 1]]))) == {"top1"}
+    assert alone.mean_roc() is None
 
 
 def test_the_mean_curve_rises_to_one_over_the_area() -> None:

@@ -51,6 +51,16 @@ def test_what_is_risky_has_no_label(risk: float, epsilon: float, kept: bool) -> 
     assert uncertainty == (risk if kept else 0)
 
 
+def test_an_image_without_a_label_gets_none_from_a_filter() -> None:
+    unsure = ClassScores(torch.zeros(5), torch.zeros(1))
+    target, uncertainty = unsure.filtered(1.0)
+    assert target.label == -1
+    assert not target.scores.any()
+    assert uncertainty == 0
+    assert unsure.embedded_labels.tolist() == [-1]
+    assert unsure.amounts(5).tolist() == [0, 0, 0, 0, 0, 1]
+
+
 def test_a_cache_keeps_the_scores() -> None:
     again = ClassScores.from_columns(said(0.5).columns())
     assert torch.equal(again.scores, said().scores)

@@ -138,3 +138,14 @@ def test_a_batch_moves_as_a_whole(mixed):
     assert {value.device.type for value in vars(batch).values() if isinstance(value, torch.Tensor)} == {"meta"}
     assert {label.boxes.device.type for label in batch.degraded_labels + batch.clean_labels} == {"meta"}
     assert len(batch.names) == 4
+
+
+def test_a_head_that_wants_one_size_gets_one_size() -> None:
+    sizes = [(48, 64), (64, 48), (48, 64), (40, 64)]
+    plan = BatchPlan(sizes, [(64, 48), (48, 64), (40, 64)], 2, seed=0, padded=False)
+    clean = [(64, 48), (48, 64), (40, 64)]
+    for step in range(plan.steps_per_epoch):
+        low, high = plan(step)
+        assert len({sizes[i] for i in low} | {clean[i] for i in high}) == 1
+    with pytest.raises(DataError, match=r"no clean image is of \(40, 64\)"):
+        BatchPlan(sizes, [(64, 48), (48, 64)], 2, seed=0, padded=False)
