@@ -140,13 +140,12 @@ def run(args: argparse.Namespace) -> int:
     device = distributed.start(args.launcher, str(args.device))
     try:
         pipeline = _pipeline(args).to(device)
-        out = args.out or Path("work_dirs") / _name(args)
         if args.beside and args.benchmark not in SWEEPS:
             raise ConfigError(f"--beside is for {', '.join(SWEEPS)}: give --restorer")
         if args.benchmark in SWEEPS:
-            score_sweep(args, pipeline, _about(args, pipeline), out)
+            score_sweep(args, pipeline, _about(args, pipeline), _out(args))
         else:
-            _score(args, pipeline, protocol, metrics, out)
+            _score(args, pipeline, protocol, metrics)
         return 0
     finally:
         distributed.stop()
@@ -166,9 +165,9 @@ def _score(
     pipeline: Pipeline,
     protocol: Protocol[Any] | None,
     metrics: Sequence[Quality],
-    out: Path,
 ) -> None:
     whole, reader = _data(args)
+    out = _out(args)
     data_set, unreadable = readable(whole, args.limit)
     measures = _measures(metrics, data_set, next(pipeline.head.parameters()).device)
     unfinished = out / "predictions.partial"
@@ -282,6 +281,11 @@ def _reader(args: argparse.Namespace) -> dict[str, Any]:
     split = args.split or (told["split"] if layout == told["type"] else "test")
     originals = {} if args.originals is None else {"originals": args.originals}
     return {"type": layout, "split": split, "root": args.data, **originals}
+
+
+def _out(args: argparse.Namespace) -> Path:
+    """Where results go."""
+    return args.out or Path("work_dirs") / _name(args)
 
 
 def _name(args: argparse.Namespace) -> str:

@@ -224,5 +224,6 @@ def _check_complete(data: bytes, path: str | Path) -> None:
         try:
             with Image.open(io.BytesIO(data)) as image:
                 image.load()
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # ultralytics' Image.open looks for another package when it does not know a file, see image_size.
+        except (OSError, SyntaxError, ValueError, ModuleNotFoundError, Image.DecompressionBombError) as error:
             raise DataError(f"{path}: truncated or damaged ({error}): copy or download it again") from error

@@ -34,7 +34,7 @@ def test_the_published_means_are_those_of_the_classes(program):
 
 def test_the_columns_are_classes_that_the_benchmark_scores(program):
     for name, one in program.PUBLISHED["1"]["sets"].items():
-        assert set(one["columns"][:-1]) == set(PUBLISHED[name].classes)
+        assert set(one["columns"][:-1]) == set(PUBLISHED[name].settings["classes"])
 
 
 def test_rows_stand_side_by_side_in_percent(program):

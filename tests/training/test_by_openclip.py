@@ -9,7 +9,6 @@ import pytest
 import torch
 from open_clip.loss import ClipLoss
 from safetensors import safe_open
-from tdir.training.detector import DetectorConfig
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,6 +19,7 @@ from tdir.errors import ConfigError, DataError
 from tdir.heads import _clip
 from tdir.heads.clip import CLIP
 from tdir.training.by_openclip import OpenCLIPTraining, _varied, contrast
+from tdir.training.head import HeadConfig
 from tdir.training.optim import OptimSettings
 
 CONFIG = Path(__file__).parents[2] / "configs" / "heads" / "clip_cifar10.py"
@@ -143,7 +143,7 @@ def test_a_wrong_setting_is_named(build: Any, message: str) -> None:
 
 
 def test_the_shipped_config_is_one_of_a_network_that_can_be_built() -> None:
-    config = DetectorConfig.from_file(CONFIG)
+    config = HeadConfig.from_file(CONFIG)
     by: Any = config.by
     assert isinstance(by, OpenCLIPTraining)
     assert config.name == CONFIG.stem
