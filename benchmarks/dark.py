@@ -17,15 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from several_seeds import spread, trained, write_result
+from several_seeds import cell, spread, trained, write_result
 
 from tdir.data.published import located
 from tdir.data.sweeps import SWEEPS
 from tdir.evaluation import Scoring, readable
 from tdir.metrics.scores import Scores
-from tdir.report.records import compare, describe_classes, describe_data, describe_pipeline
+from tdir.report.records import compare, describe_pipeline, describe_scored
 from tdir.report.sweeps import SHOWN
-from tdir.report.tables import headings, main_of, signed
+from tdir.report.tables import DIFFERENCE, difference_cells, headings, main_of
 from tdir.report.tables import table as aligned
 from tdir.sweep import beside, columns_of, sweep, systems_of
 from tdir.training.config import TrainConfig, build_data
@@ -54,12 +54,7 @@ def measure(
     return {
         "sweep": {"name": name, "strength": wanted.strength, "columns": dict(wanted.columns)},
         **describe_pipeline(pipeline),
-        "data": {
-            "layout": reader["type"],
-            "split": reader["split"],
-            **describe_data(base, unreadable),
-            **describe_classes(base, pipeline.head),
-        },
+        "data": describe_scored(reader, base, pipeline.head, unreadable),
         "seeds": list(seeds),
         "by_seed": by_seed,
         "over_seeds": {
@@ -80,7 +75,7 @@ def table(record: Mapping[str, Any]) -> str:
     parts = []
     for metric, heading in metrics.items():
         lines = [
-            [SHOWN.get(row, row), *(_cell(one[metric]) for one in by_label.values())]
+            [SHOWN.get(row, row), *(cell(one[metric]) for one in by_label.values())]
             for row, by_label in record["over_seeds"].items()
         ]
         parts.append(aligned([heading, *labels], lines))
@@ -90,18 +85,9 @@ def table(record: Mapping[str, Any]) -> str:
     for seed, by_label in record["by_seed"].items():
         for label, column in by_label.items():
             for pair, by_metric in column["differences"].items():
-                found = by_metric[main]
-                bounds = f"{signed(found['low'])} to {signed(found['high'])}"
-                lines.append(
-                    [f"seed {seed}, {label}: {pair}", signed(found["difference"]), bounds, f"{found['p']:.3f}"]
-                )
-    parts.append(aligned([f"difference in {metrics[main]}", "value", "95 % interval", "p"], lines))
+                lines.append([f"seed {seed}, {label}: {pair}", *difference_cells(by_metric[main])])
+    parts.append(aligned([f"difference in {metrics[main]}", *DIFFERENCE], lines))
     return "\n".join(parts)
-
-
-def _cell(found: Mapping[str, Any]) -> str:
-    varies = found["deviation"] is not None and len(set(found["values"])) > 1
-    return f"{found['mean']:.3f}" + (f" ± {found['deviation']:.3f}" if varies else "")
 
 
 def main() -> None:

@@ -63,6 +63,12 @@ def spread(values: list[float]) -> dict[str, Any]:
     }
 
 
+def cell(found: dict[str, Any]) -> str:
+    """A :func:`spread` in a table, without a deviation where there is none."""
+    varies = found["deviation"] is not None and len(set(found["values"])) > 1
+    return f"{found['mean']:.3f}" + (f" ± {found['deviation']:.3f}" if varies else "")
+
+
 def measure(config: TrainConfig, seeds: list[int], oracle: bool, work_dir: Path, device: str = "cpu") -> dict[str, Any]:
     """Rows, differences and spreads of a config, as JSON values."""
     if config.val is None:
@@ -110,12 +116,7 @@ def table(record: dict[str, Any]) -> str:
     shown = {key: metrics[key] for key in next(iter(record["over_seeds"].values()))}
     lines = [f"| row | {' | '.join(shown.values())} |", "|---" + "|---:" * len(shown) + "|"]
     for name, by_metric in record["over_seeds"].items():
-        cells = []
-        for found in by_metric.values():
-            deviation = found["deviation"]
-            varies = deviation is not None and len(set(found["values"])) > 1
-            cells.append(f"{found['mean']:.3f}" + (f" ± {deviation:.3f}" if varies else ""))
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {' | '.join(map(cell, by_metric.values()))} |")
     if "oracle" in record:
         rows = record["oracle"]["rows"]["vat"]
         values = " | ".join(f"{rows[key]:.3f}" for key in shown)

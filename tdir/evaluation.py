@@ -23,7 +23,6 @@ from tdir.metrics.bootstrap import Bootstrap
 from tdir.metrics.protocols import USUAL, Protocol
 from tdir.metrics.quality import QUALITY, Measure, Quality, Score
 from tdir.metrics.scores import Scores, without_objects
-from tdir.metrics.segmentation import MapScores
 from tdir.pipeline import BATCH_SIZE, COMPANY, Pipeline, whole_companies
 from tdir.predictions import Predictions, prediction_key
 from tdir.restorers.identity import Identity
@@ -140,8 +139,7 @@ def evaluate(pipeline: Pipeline, data_set: ImageSet, name: str = "evaluate", sco
             metric.update(relabelled, [truths[i] if truths else _truth(data_set, i, protocol) for i in block])
     if scoring.shared:
         metric.gather(count, COMPANY)
-    scores = metric.compute()
-    return scores.with_groups([data_set.group(i) for i in range(count)]) if isinstance(scores, MapScores) else scores
+    return metric.compute().with_groups([data_set.group(i) for i in range(count)])
 
 
 def _truth(data_set: ImageSet, index: int, protocol: Protocol[Any]) -> Prediction:

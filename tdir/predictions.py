@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tdir import __version__
+from tdir import __version__, distributed
 from tdir.data.sample import ImageSet
 from tdir.files import write_whole
 from tdir.frozen import state_hash
@@ -75,6 +76,19 @@ class Predictions:
                         columns[int(place)][column] = torch.from_numpy(file[name])
                 return [KINDS[about["kind"]].from_columns(one) for one in columns]
         return []
+
+
+@contextlib.contextmanager
+def until_done(out: Path) -> Iterator[Path]:
+    """The folder for the predictions of a benchmark with its results in ``out``.
+
+    It stays after an error. What goes on after an interruption would make nothing of a benchmark that is done and is
+    run again: so it is removed at the end, by the first process.
+    """
+    folder = out / "predictions.partial"
+    yield folder
+    if distributed.is_first():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def prediction_key(pipeline: Pipeline, data_set: ImageSet, protocol: Protocol[Any]) -> str:

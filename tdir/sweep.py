@@ -18,8 +18,6 @@ from tdir.pipeline import Pipeline
 from tdir.registry import DEGRADATIONS
 from tdir.restorers.base import Restorer
 
-CLEAN = "clean"
-
 
 def columns_of(data_set: ImageSet, strengths: Mapping[str, dict[str, Any] | None], seed: int) -> dict[str, ImageSet]:
     """Label -> the set at this strength.
@@ -84,5 +82,5 @@ def sweep(
     clean = [label for label, data_set in columns.items() if not isinstance(data_set, Degraded)]
     for label, rows in found.items():
         if clean and label not in clean and "degraded" in found[clean[0]]:
-            rows[CLEAN] = found[clean[0]]["degraded"]
+            rows["clean"] = found[clean[0]]["degraded"]
     return found

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from tdir.errors import WeightsError
 
@@ -105,6 +105,32 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         raise WeightsError(f"weight file {path} is empty (0 bytes): {_AGAIN}")
     content = _read_safetensors(path, start) if path.suffix == ".safetensors" else _read_pickle(path, start)
     return _named_tensors(path, content)
+
+
+def header(path: str | os.PathLike[str], name: str) -> str | None:
+    """What the metadata of a safetensors file hold under a name.
+
+    ``None`` if that is nothing, the file is of another kind, or it is damaged, which reading its tensors says.
+    """
+    if Path(path).suffix != ".safetensors":
+        return None
+    try:
+        with safe_open(path, "pt") as tensors:
+            return (tensors.metadata() or {}).get(name)
+    except SafetensorError:
+        return None
+
+
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], fault: str) -> None:
+    """Load tensors into a module, all of them and no others.
+
+    Raises:
+        WeightsError: if they do not fit; ``fault`` and torch's reason are in the message.
+    """
+    try:
+        module.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        raise WeightsError(f"{fault}: {str(error)[:300]}") from error
 
 
 def _unreadable(path: str | os.PathLike[str], error: OSError) -> WeightsError:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tdir import distributed
-from tdir.data.degradations import Degraded
 from tdir.data.published import located
 from tdir.data.sample import ImageSet
 from tdir.data.sweeps import SWEEPS
@@ -19,9 +16,10 @@ from tdir.evaluation import Scoring, readable
 from tdir.memory import automatic
 from tdir.metrics.scores import Scores
 from tdir.pipeline import Pipeline
+from tdir.predictions import until_done
 from tdir.report.page import changed
-from tdir.report.pictures import draw
-from tdir.report.records import FORMAT, compare, describe_classes, describe_data, environment, portable_command
+from tdir.report.pictures import draw, seen
+from tdir.report.records import FORMAT, compare, describe_scored, environment, portable_command, save_record
 from tdir.report.sweeps import Seen, sweep_summary, write_sweep_page
 from tdir.sweep import beside, columns_of, sweep, systems_of
 from tdir.training.config import build_data
@@ -44,36 +42,28 @@ def score_sweep(args: argparse.Namespace, pipeline: Pipeline, about: Mapping[str
     base, unreadable = readable(build_data(reader), args.limit)
     columns = columns_of(base, strengths, args.seed)
     systems = systems_of(pipeline, beside(args.beside, next(pipeline.head.parameters()).device))
-    unfinished = out / "predictions.partial"
-    scoring = Scoring(None, args.batch_size or automatic(pipeline), args.launcher != "none", unfinished)
-    found = sweep(systems, columns, scoring)
-    if not distributed.is_first():
-        return
-    photos = [base.photo(i) for i in range(len(base))]
-    record = {
-        "format": FORMAT,
-        "command": portable_command(args.command_line),
-        "seed": args.seed,
-        "sweep": {"name": args.benchmark, "strength": wanted.strength, "columns": strengths},
-        **about,
-        "data": {
-            "layout": reader["type"],
-            "split": reader["split"],
-            **describe_data(base, unreadable),
-            **describe_classes(base, pipeline.head),
-        },
-        "samples": args.samples,
-        "columns": {label: compare(rows, args.samples, args.seed, photos) for label, rows in found.items()},
-        "environment": environment(),
-    }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "record.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    text = sweep_summary(record)
-    (out / "table.md").write_text(text, encoding="utf-8")
-    write_sweep_page(out / "page.html", record, found, _seen(systems, columns, found, args.examples))
-    print(text)
-    # What goes on after an interruption would make nothing of a benchmark that is done and is run again.
-    shutil.rmtree(unfinished, ignore_errors=True)
+    with until_done(out) as unfinished:
+        scoring = Scoring(None, args.batch_size or automatic(pipeline), args.launcher != "none", unfinished)
+        found = sweep(systems, columns, scoring)
+        if not distributed.is_first():
+            return
+        photos = [base.photo(i) for i in range(len(base))]
+        record = {
+            "format": FORMAT,
+            "command": portable_command(args.command_line),
+            "seed": args.seed,
+            "sweep": {"name": args.benchmark, "strength": wanted.strength, "columns": strengths},
+            **about,
+            "data": describe_scored(reader, base, pipeline.head, unreadable),
+            "samples": args.samples,
+            "columns": {label: compare(rows, args.samples, args.seed, photos) for label, rows in found.items()},
+            "environment": environment(),
+        }
+        save_record(out / "record.json", record)
+        text = sweep_summary(record)
+        (out / "table.md").write_text(text, encoding="utf-8")
+        write_sweep_page(out / "page.html", record, found, _seen(systems, columns, found, args.examples))
+        print(text)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -98,19 +88,15 @@ def _seen(
 ) -> list[Seen]:
     """The images that gain most where the degradation is strongest, at every strength."""
     strongest = list(columns)[-1]
+    clean = columns[strongest].clean or columns[strongest]
     best, _ = changed(found[strongest], count)
     rows = [row for row in ("degraded", "restorer", "vat") if row in systems]
     shown = []
     for i, _ in best:
         pictures = {
-            label: {row: _drawn(systems[row], data_set.image(i)) for row in rows} for label, data_set in columns.items()
+            label: {row: seen(systems[row], data_set.image(i)) for row in rows} for label, data_set in columns.items()
         }
-        clean = next((one for one in columns.values() if not isinstance(one, Degraded)), columns[strongest])
         truth = clean.truth(i)
         assert truth is not None
         shown.append(Seen(clean.names[i], draw(clean.image(i), truth, clean.classes), pictures))
     return shown
-
-
-def _drawn(pipeline: Pipeline, image: Any) -> Any:
-    return draw(pipeline.enhance(image), pipeline.predict(image), pipeline.head.classes)

@@ -24,7 +24,6 @@ examples:
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,14 +49,14 @@ from tdir.metrics.protocols import PROTOCOLS, Protocol, protocol_named
 from tdir.metrics.quality import QUALITY, Measure, Quality, quality_named
 from tdir.parts import working_restorer
 from tdir.pipeline import Pipeline
+from tdir.predictions import until_done
 from tdir.registry import DEGRADATIONS, closest
 from tdir.report.page import Example, changed, compared, write_page
-from tdir.report.pictures import draw, sheet, spread
+from tdir.report.pictures import seen, sheet, spread
 from tdir.report.records import (
-    describe_classes,
-    describe_data,
     describe_pipeline,
     describe_quality,
+    describe_scored,
     portable_command,
     write_record,
 )
@@ -170,43 +169,36 @@ def _score(
     out = _out(args)
     data_set, unreadable = readable(whole, args.limit)
     measures = _measures(metrics, data_set, next(pipeline.head.parameters()).device)
-    unfinished = out / "predictions.partial"
-    scoring = Scoring(protocol, args.batch_size or automatic(pipeline), args.launcher != "none", unfinished)
-    rows = base_rows(pipeline, data_set, scoring)
-    if pipeline.translator is not None:
-        rows |= vat_rows(pipeline, data_set, scoring)
-    if not distributed.is_first():
-        return
-    about = _about(args, pipeline, protocol) | {
-        "speed": stage_times(pipeline, [data_set.image(i) for i in spread(len(data_set), TIMED)]),
-        "memory": peak_memory(),
-    }
-    if measures:
-        about["quality"] = describe_quality(quality_rows(pipeline, data_set, measures), len(data_set))
-    record = write_record(
-        out / "record.json",
-        {name: rows[name] for name in ROWS if name in rows},
-        samples=args.samples,
-        seed=args.seed,
-        command=portable_command(args.command_line),
-        photos=[data_set.photo(i) for i in range(len(data_set))],
-        data={
-            "layout": reader["type"],
-            "split": reader["split"],
-            **describe_data(data_set, unreadable),
-            **describe_classes(data_set, pipeline.head),
-        },
-        **about,
-    )
-    table = summary(record)
-    (out / "table.md").write_text(table, encoding="utf-8")
-    improved, harmed = (_examples(pipeline, data_set, rows, found) for found in changed(rows, args.examples))
-    write_page(out / "page.html", record, rows, improved, harmed)
-    if args.pictures:
-        write_image(out / "pictures.jpg", _pictures(pipeline, data_set, args.pictures))
-    print(table)
-    # What goes on after an interruption would make nothing of a benchmark that is done and is run again.
-    shutil.rmtree(unfinished, ignore_errors=True)
+    with until_done(out) as unfinished:
+        scoring = Scoring(protocol, args.batch_size or automatic(pipeline), args.launcher != "none", unfinished)
+        rows = base_rows(pipeline, data_set, scoring)
+        if pipeline.translator is not None:
+            rows |= vat_rows(pipeline, data_set, scoring)
+        if not distributed.is_first():
+            return
+        about = _about(args, pipeline, protocol) | {
+            "speed": stage_times(pipeline, [data_set.image(i) for i in spread(len(data_set), TIMED)]),
+            "memory": peak_memory(),
+        }
+        if measures:
+            about["quality"] = describe_quality(quality_rows(pipeline, data_set, measures), len(data_set))
+        record = write_record(
+            out / "record.json",
+            {name: rows[name] for name in ROWS if name in rows},
+            samples=args.samples,
+            seed=args.seed,
+            command=portable_command(args.command_line),
+            photos=[data_set.photo(i) for i in range(len(data_set))],
+            data=describe_scored(reader, data_set, pipeline.head, unreadable),
+            **about,
+        )
+        table = summary(record)
+        (out / "table.md").write_text(table, encoding="utf-8")
+        improved, harmed = (_examples(pipeline, data_set, rows, found) for found in changed(rows, args.examples))
+        write_page(out / "page.html", record, rows, improved, harmed)
+        if args.pictures:
+            write_image(out / "pictures.jpg", _pictures(pipeline, data_set, args.pictures))
+        print(table)
 
 
 def _measures(metrics: Sequence[Quality], data_set: ImageSet, device: torch.device) -> dict[str, Measure]:
@@ -301,7 +293,7 @@ def _pictures(pipeline: Pipeline, data_set: ImageSet, count: int) -> np.ndarray:
     if data_set.clean is not None:
         columns = {"clean": (data_set.clean, systems["degraded"]), **columns}
     chosen = spread(len(data_set), count)
-    lines = [[_seen(system, images.image(i)) for images, system in columns.values()] for i in chosen]
+    lines = [[seen(system, images.image(i)) for images, system in columns.values()] for i in chosen]
     return sheet(lines, list(columns))
 
 
@@ -311,10 +303,6 @@ def _examples(
     """Images with what the head finds in them as they are, and after the last thing that is done to them."""
     systems = stages(pipeline)
     return [
-        Example(data_set.names[i], change, *(_seen(systems[row], data_set.image(i)) for row in compared(rows)))
+        Example(data_set.names[i], change, *(seen(systems[row], data_set.image(i)) for row in compared(rows)))
         for i, change in found
     ]
-
-
-def _seen(pipeline: Pipeline, image: np.ndarray) -> np.ndarray:
-    return draw(pipeline.enhance(image), pipeline.predict(image), pipeline.head.classes)

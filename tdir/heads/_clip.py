@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -136,7 +135,7 @@ def preprocessing(module: Any, described: Mapping[str, Any]) -> Preprocessing:
     size = module.visual.image_size
     height, width = (size, size) if isinstance(size, int) else size
     own = described["preprocess_cfg"]
-    return Preprocessing((height, width), *(own[key] for key in ("mean", "std", "interpolation", "resize_mode")))
+    return Preprocessing((height, width), *(own[key] for key in PREPROCESS))
 
 
 def tokens(model_cfg: Mapping[str, Any], texts: Sequence[str]) -> Tensor:
@@ -207,10 +206,7 @@ def fill(module: nn.Module, file: Path) -> None:
     tensors = weight_files.read_tensors(file)
     if isinstance(module, CustomTextCLIP):
         tensors = convert_to_custom_text_state_dict(tensors)  # files older than such networks
-    try:
-        module.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise WeightsError(f"{file} is of another network: {str(error)[:300]}") from error
+    weight_files.fill(module, tensors, f"{file} is of another network")
 
 
 def refuse_tag(weights: str | Path, model: Any) -> None:
@@ -242,13 +238,7 @@ def library() -> Any:
 
 
 def _of_file(file: Path) -> dict[str, Any]:
-    text, place = None, file
-    if file.suffix == ".safetensors":
-        try:
-            with safe_open(file, "pt") as tensors:
-                text = (tensors.metadata() or {}).get(HEADER)
-        except SafetensorError:
-            text = None  # said, with the fault, when the tensors are read
+    text, place = weight_files.header(file, HEADER), file
     if text is None and (beside := file.with_name(_BESIDE)).is_file():
         text, place = beside.read_text(encoding="utf-8", errors="replace"), beside
     try:

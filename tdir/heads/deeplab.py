@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -99,7 +98,7 @@ class DeepLab(Head[SemanticMap]):
         self._network = {**(_described(file) if len(told) < len(given) else {}), **told}
         self.network = network(self._network, self.weights_name)
         if file is not None:
-            _fill(self.network, file)
+            weight_files.fill(self.network, weight_files.read_tensors(file), f"{file} is of another network")
         self.weights_sha256 = state_hash(self.network) if file is None else weight_files.sha256(file)
         known: list[str] = self._network["names"]
         chosen = self.choose(classes, known)
@@ -232,14 +231,8 @@ def _described(file: Path | None) -> dict[str, Any]:
     """What network a file says that its tensors are of; nothing if it does not say."""
     if file is None:
         return {}
-    if file.suffix == ".safetensors":
-        try:
-            with safe_open(file, "pt") as tensors:
-                header = (tensors.metadata() or {}).get(HEADER)
-        except SafetensorError:
-            header = None  # said, with the fault, when the tensors are read
-        if header is not None:
-            return _from_header(header, file)
+    if (header := weight_files.header(file, HEADER)) is not None:
+        return _from_header(header, file)
     beside = file.with_name("config.json")
     return _from_smp(beside) if beside.is_file() else {}
 
@@ -276,11 +269,3 @@ def _from_smp(beside: Path) -> dict[str, Any]:
                 "train it with that, or have it predict by a program of your own"
             )
     return described
-
-
-def _fill(model: nn.Module, file: Path) -> None:
-    tensors = weight_files.read_tensors(file)
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise WeightsError(f"{file} is of another network: {str(error)[:300]}") from error

@@ -98,7 +98,7 @@ class RetinaNetHead(Detector):
         if self._architecture == "resnet50_fpn" and self._names == COCO:
             as_published_first(self.model)
         if file is not None:
-            _fill(self.model, tensors, f"{file} does not fit model {self._architecture!r}")
+            weight_files.fill(self.model, tensors, f"{file} does not fit model {self._architecture!r}")
         self.weights_sha256 = state_hash(self.model) if file is None else weight_files.sha256(file)
         outputs = [i for i, name in enumerate(self._names) if name not in (BACKGROUND, NOTHING)]
         chosen = torch.tensor([outputs[i] for i in self.choose(classes, [self._names[i] for i in outputs])])
@@ -198,10 +198,3 @@ def _named(tensors: Mapping[str, Tensor], names: Sequence[str] | None, source: s
             "output 0, the background"
         )
     return given
-
-
-def _fill(model: RetinaNet, tensors: Mapping[str, Tensor], fault: str) -> None:
-    try:
-        model.load_state_dict(dict(tensors))
-    except RuntimeError as error:
-        raise WeightsError(f"{fault}: {str(error)[:300]}") from error

@@ -309,10 +309,7 @@ def _build(name: str, weights: Path | None, names: Sequence[str] | None) -> nn.M
     model.args = IterableSimpleNamespace(**DEFAULT_CFG_DICT)
     if weights is not None:
         tensors = weight_files.read_tensors(weights) if opened is None else opened.state_dict()
-        try:
-            model.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise WeightsError(f"{weights} does not fit model {name!r}: {str(error)[:300]}") from error
+        weight_files.fill(model, tensors, f"{weights} does not fit model {name!r}")
     return model
 
 

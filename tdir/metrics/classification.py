@@ -11,7 +11,7 @@ from sklearn.metrics import roc_curve
 
 from tdir import distributed
 from tdir.errors import ConfigError, DataError, ShapeError
-from tdir.metrics.scores import Scores, without_nan
+from tdir.metrics.scores import Scores, known_mean, without_nan
 from tdir.structures import ClassScores
 
 RATES = np.linspace(0, 1, 201)
@@ -55,7 +55,7 @@ class AccuracyScores(Scores):
         right = (self.probabilities.argmax(1) == self.labels).astype(np.float64)
         areas = np.array([areas_under_roc(p, self.labels == k, times) for k, p in enumerate(self.probabilities.T)])
         # A resample of one class alone has no curve; which ones these are is the same for every row.
-        curves = _mean(areas)
+        curves = known_mean(areas, 0)
         curves = curves[~np.isnan(curves)]
         return {"top1": times @ right / times.sum(1), **({"auc": curves} if len(curves) else {})}
 
@@ -139,7 +139,7 @@ class Accuracy:
             area = float(areas_under_roc(probabilities[:, k], own, once)[0])
             share = float(right[own].mean()) if own.any() else float("nan")
             per_class[name] = {"top1": share, "auc": area, "truths": int(own.sum())}
-        auc = float(_mean(np.array([[one["auc"]] for one in per_class.values()]))[0])
+        auc = float(known_mean(np.array([one["auc"] for one in per_class.values()]), 0))
         return AccuracyScores(float(right.mean()), auc, per_class, len(labels), probabilities, labels)
 
 
@@ -163,10 +163,3 @@ def areas_under_roc(scores: np.ndarray, positive: np.ndarray, times: np.ndarray)
     wins = (above * (below.cumsum(1) - below / 2)).sum(1)
     pairs = above.sum(1) * below.sum(1)
     return np.divide(wins, pairs, out=np.full(len(times), np.nan), where=pairs > 0)
-
-
-def _mean(areas: np.ndarray) -> np.ndarray:
-    """The mean over the classes that are there, of ``(C, samples)``."""
-    known = ~np.isnan(areas)
-    total = np.where(known, areas, 0).sum(0)
-    return np.divide(total, known.sum(0), out=np.full(areas.shape[1], np.nan), where=known.any(0))

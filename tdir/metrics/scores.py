@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -65,6 +65,14 @@ class Scores(ABC):
     @abstractmethod
     def truths_by_image(self) -> np.ndarray:
         """How much of each class there is to find, ``(classes, images)``."""
+
+    def with_groups(self, names: Sequence[str | None]) -> Scores:
+        """The same with the score of each group of images, where there are such scores.
+
+        Args:
+            names: of the group of each image, ``None`` for none.
+        """
+        return self
 
     def check_comparable(self, other: Scores) -> None:
         """Raise a DataError unless another row was scored on the same classes, images and truths, by the same rules."""
@@ -173,6 +181,13 @@ def without_objects(per_class: Mapping[str, Mapping[str, float | None]]) -> list
     None of a map: a class that is not there counts as soon as it is predicted.
     """
     return [name for name, scores in per_class.items() if not scores["truths"] and "miou" not in scores]
+
+
+def known_mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """The mean along an axis of what is no NaN; NaN where nothing is."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0).sum(axis)
+    return np.divide(total, known.sum(axis), out=np.full(total.shape, np.nan), where=known.any(axis))
 
 
 def without_nan(values: Mapping[str, Any]) -> dict[str, Any]:

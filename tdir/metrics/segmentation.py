@@ -10,7 +10,7 @@ import numpy as np
 
 from tdir import distributed
 from tdir.errors import ConfigError, DataError, ShapeError
-from tdir.metrics.scores import Scores, without_nan
+from tdir.metrics.scores import Scores, known_mean, without_nan
 from tdir.structures import IGNORE, SemanticMap
 
 
@@ -58,7 +58,7 @@ class MapScores(Scores):
 
     def by_image(self) -> np.ndarray:
         """The mean intersection over union of each image alone."""
-        return _mean(ious(self.matrices))
+        return known_mean(ious(self.matrices), 1)
 
     def truths_by_image(self) -> np.ndarray:
         """The labelled pixels."""
@@ -67,7 +67,10 @@ class MapScores(Scores):
     def with_groups(self, names: Sequence[str | None]) -> MapScores:
         """The same with the score of each group of images; ``names`` has one for each image, ``None`` for no group."""
         found = {name: [i for i, one in enumerate(names) if one == name] for name in dict.fromkeys(names) if name}
-        groups = {name: float(_mean(ious(self.matrices[rows].sum(0)[None]))[0]) for name, rows in sorted(found.items())}
+        groups = {
+            name: float(known_mean(ious(self.matrices[rows].sum(0)[None]), 1)[0])
+            for name, rows in sorted(found.items())
+        }
         return MapScores(self.miou, self.pixel_accuracy, self.per_class, self.images, self.matrices, groups)
 
 
@@ -154,10 +157,3 @@ def ious(matrices: np.ndarray) -> np.ndarray:
 
 def _accuracy(matrices: np.ndarray) -> np.ndarray:
     return np.asarray(np.trace(matrices[:, :, :-1], axis1=1, axis2=2) / matrices.sum((1, 2)))
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """The mean of each row's numbers; NaN for a row without one."""
-    known = ~np.isnan(values)
-    total = np.where(known, values, 0).sum(1)
-    return np.divide(total, known.sum(1), out=np.full(len(values), np.nan), where=known.any(1))

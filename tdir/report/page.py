@@ -20,8 +20,8 @@ from tdir.report.pictures import to_width
 from tdir.report.speed import speed_sentence
 from tdir.report.tables import (
     absent,
-    counted,
     headings,
+    kind_of,
     main_of,
     quality_headings,
     quality_sentence,
@@ -98,7 +98,7 @@ def write_page(
         title=title(record),
         metrics=metrics,
         main=main_of(metrics),
-        counts=counted(protocol),
+        counts=kind_of(protocol).TRUTHS,
         by_image=first.BY_IMAGE,
         curve_title=" over ".join(AXES[type(first)][::-1]) if type(first) in AXES else "",
         of_boxes=isinstance(first, DetectionScores),

@@ -15,6 +15,7 @@ from torch import Tensor
 from torchvision.utils import draw_bounding_boxes
 
 from tdir.data.images import Pixels
+from tdir.pipeline import Pipeline
 from tdir.structures import IGNORE, ClassScores, Detections, Prediction, SemanticMap
 
 # Okabe and Ito's colours, which the colour-blind tell apart too, without black.
@@ -53,6 +54,11 @@ def draw(image: Pixels, found: Prediction, classes: Sequence[str]) -> Pixels:
     said = [""] * len(names) if found.scores is None else [f" {score:.2f}" for score in found.scores.tolist()]
     colours = [COLOURS[label % len(COLOURS)] for label in labels]
     return annotated(image, found.boxes, [name + score for name, score in zip(names, said)], colours)
+
+
+def seen(pipeline: Pipeline, image: Pixels) -> Pixels:
+    """What a pipeline shows its head of an image ``(H, W, 3)`` uint8 RGB, with what the head says of it."""
+    return draw(pipeline.enhance(image), pipeline.predict(image), pipeline.head.classes)
 
 
 def coloured(image: Pixels, labels: np.ndarray) -> Pixels:

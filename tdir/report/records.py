@@ -69,10 +69,15 @@ def write_record(
         **compare(rows, samples, seed, photos),
         "environment": environment(),
     }
+    save_record(path, record)
+    return record
+
+
+def save_record(path: str | os.PathLike[str], record: Mapping[str, Any]) -> None:
+    """Write a record as JSON; its folder is made."""
     text = json.dumps(record, indent=2, allow_nan=False)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(text + "\n", encoding="utf-8")
-    return record
 
 
 def compare(
@@ -131,6 +136,14 @@ def describe_data(data_set: ImageSet, unreadable: Sequence[str] = ()) -> dict[st
         "degradation": degraded.degradation.settings() if degraded else None,
         "degradation_seed": degraded.seed if degraded else None,
     }
+
+
+def describe_scored(
+    reader: Mapping[str, Any], data_set: ImageSet, head: Head, unreadable: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The "data" of a record: how a set was read, ``{"type": layout, "split": name}``, what it is, and its classes."""
+    read = {"layout": reader["type"], "split": reader["split"]}
+    return {**read, **describe_data(data_set, unreadable), **describe_classes(data_set, head)}
 
 
 def describe_quality(rows: Mapping[str, Mapping[str, Score]], images: int) -> dict[str, Any]:

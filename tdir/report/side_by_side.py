@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tdir.errors import DataError
-from tdir.metrics.scores import DetectionScores
 from tdir.report.records import FORMAT
-from tdir.report.tables import KINDS, headings, table
+from tdir.report.tables import headings, kind_of, table
 
 _MUST_AGREE = {
     "data": ("name", "split", "manifest", "classes", "images", "degradation", "degradation_seed"),
@@ -54,9 +53,7 @@ def side_by_side(records: Mapping[str, Mapping[str, Any]]) -> str:
     """
     protocol = next(iter(records.values())).get("protocol", {})
     metrics = headings(protocol)
-    shown = {
-        key: metrics[key] for key in KINDS.get(protocol.get("curve", "coco"), DetectionScores).SAMPLED if key in metrics
-    }
+    shown = {key: metrics[key] for key in kind_of(protocol).SAMPLED if key in metrics}
     lines = []
     for name, record in records.items():
         for row, scores in record["rows"].items():

@@ -10,10 +10,10 @@ from typing import Any
 from tdir.data.images import Pixels
 from tdir.metrics.scores import Scores
 from tdir.report.charts import AXES, curves
-from tdir.report.page import data_url, page_template
-from tdir.report.tables import counted, headings, main_of, number, signed, table, unknown, unread
+from tdir.report.page import compared, data_url, page_template
+from tdir.report.tables import DIFFERENCE, difference_cells, headings, kind_of, main_of, number, table, unknown, unread
 
-SHOWN = {"degraded": "input", "restorer": "its restorer", "vat": "VaT", "clean": "clean"}
+SHOWN = {"degraded": "input", "restorer": "its restorer", "vat": "VaT"}
 """Row of a record -> its name in a table; other rows are named after their restorers."""
 
 
@@ -38,7 +38,7 @@ def sweep_summary(record: Mapping[str, Any]) -> str:
     parts = [sweep_title(record)]
     for metric, heading in metrics.items():
         parts.append(_methods(record, metric, heading))
-    parts += [_differences(record, metrics), *_by_class(record, metrics), *_groups(record, metrics)]
+    parts += [_differences(record, metrics), _by_class(record, metrics), *_groups(record, metrics)]
     parts += [*unknown(record["data"]), *unread(record["data"])]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
@@ -79,48 +79,34 @@ def _differences(record: Mapping[str, Any], metrics: Mapping[str, str]) -> str:
     lines = []
     for label, column in record["columns"].items():
         for pair, by_metric in column["differences"].items():
-            found = by_metric[main]
-            bounds = f"{signed(found['low'])} to {signed(found['high'])}"
-            lines.append([f"{label}: {pair}", signed(found["difference"]), bounds, f"{found['p']:.3f}"])
-    return table([f"difference in {metrics[main]}", "value", "95 % interval", "p"], lines)
+            lines.append([f"{label}: {pair}", *difference_cells(by_metric[main])])
+    return table([f"difference in {metrics[main]}", *DIFFERENCE], lines)
 
 
-def _by_class(record: Mapping[str, Any], metrics: Mapping[str, str]) -> list[str]:
+def _two_rows(record: Mapping[str, Any]) -> tuple[list[str], list[Mapping[str, Any]]]:
+    """Headings and scores of the input and the last row, column by column."""
+    found = [(label, column["rows"]) for label, column in record["columns"].items()]
+    pairs = [(f"{label} {SHOWN[row]}", rows[row]) for label, rows in found for row in compared(rows)]
+    return [heading for heading, _ in pairs], [scores for _, scores in pairs]
+
+
+def _by_class(record: Mapping[str, Any], metrics: Mapping[str, str]) -> str:
     """Input and the last row, class by class, at every strength."""
     main = main_of(metrics)
-    columns = record["columns"]
-    first = next(iter(columns.values()))["rows"]
-    last = "vat" if "vat" in first else "restorer"
-    names = first["degraded"]["per_class"]
-    header = [metrics[main], counted(record["protocol"])]
-    header += [f"{label} {SHOWN[row]}" for label in columns for row in ("degraded", last)]
+    shown, rows = _two_rows(record)
+    header = [metrics[main], kind_of(record["protocol"]).TRUTHS, *shown]
     lines = [
-        [
-            name,
-            str(one["truths"]),
-            *(
-                number(column["rows"][row]["per_class"][name][main])
-                for column in columns.values()
-                for row in ("degraded", last)
-            ),
-        ]
-        for name, one in names.items()
+        [name, str(one["truths"]), *(number(row["per_class"][name][main]) for row in rows)]
+        for name, one in rows[0]["per_class"].items()
     ]
-    return [table(header, lines)]
+    return table(header, lines)
 
 
 def _groups(record: Mapping[str, Any], metrics: Mapping[str, str]) -> list[str]:
     """The same for groups of images, such as cities, where there are any."""
-    columns = record["columns"]
-    first = next(iter(columns.values()))["rows"]
-    groups = first["degraded"].get("groups") or {}
-    last = "vat" if "vat" in first else "restorer"
-    header = [metrics[main_of(metrics)], *(f"{label} {SHOWN[row]}" for label in columns for row in ("degraded", last))]
-    lines = [
-        [name, *(number(one["rows"][row]["groups"][name]) for one in columns.values() for row in ("degraded", last))]
-        for name in groups
-    ]
-    return [table(header, lines)] if lines else []
+    shown, rows = _two_rows(record)
+    lines = [[name, *(number(row["groups"][name]) for row in rows)] for name in rows[0].get("groups", ())]
+    return [table([metrics[main_of(metrics)], *shown], lines)] if lines else []
 
 
 def write_sweep_page(
@@ -142,11 +128,11 @@ def write_sweep_page(
         title=sweep_title(record),
         metrics=metrics,
         main=main_of(metrics),
-        counts=counted(record["protocol"]),
+        counts=kind_of(record["protocol"]).TRUTHS,
         lines=lines,
         best={metric: _best(by_row) for metric, by_row in lines.items()},
         shown=SHOWN,
-        after_row="vat" if "vat" in record["columns"][next(iter(columns))]["rows"] else "restorer",
+        pair=compared(next(iter(columns.values()))),
         charts={label: chart for label, rows in columns.items() if (chart := curves(rows))},
         curve_title=" over ".join(AXES[type(first)][::-1]) if type(first) in AXES else "",
         seen=seen,

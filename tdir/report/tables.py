@@ -17,24 +17,25 @@ KINDS: dict[str, type[Scores]] = {"coco": DetectionScores, "miou": MapScores, "a
 """The "curve" of a protocol -> the scores that it gives."""
 METRICS = DetectionScores.HEADINGS
 """Scores by COCO's protocol and their headings."""
+DIFFERENCE = ("value", "95 % interval", "p")
+"""The headings of a difference between two rows."""
 AT_ONE_OVERLAP = {"map": "mAP50"}
 """By the rules of Pascal VOC there is this one."""
 
 
+def kind_of(protocol: Mapping[str, Any]) -> type[Scores]:
+    """The scores that a protocol, the "protocol" of a record, gives; those of boxes by the rules of Pascal VOC too."""
+    return KINDS.get(protocol.get("curve", "coco"), DetectionScores)
+
+
 def headings(protocol: Mapping[str, Any]) -> Mapping[str, str]:
     """The scores that a protocol, the "protocol" of a record, gives, and their headings; COCO's if it does not say."""
-    kind = KINDS.get(protocol.get("curve", "coco"))
-    return AT_ONE_OVERLAP if kind is None else kind.HEADINGS
+    return kind_of(protocol).HEADINGS if protocol.get("curve", "coco") in KINDS else AT_ONE_OVERLAP
 
 
 def main_of(metrics: Mapping[str, str]) -> str:
     """The score that rows are compared by: the first one; ``metrics`` is from :func:`headings`."""
     return next(iter(metrics))
-
-
-def counted(protocol: Mapping[str, Any]) -> str:
-    """What there is of a class to find is counted in; ``protocol`` is that of a record."""
-    return KINDS.get(protocol.get("curve", "coco"), DetectionScores).TRUTHS
 
 
 def markdown_table(rows: Rows, intervals: Mapping[str, Any] | None = None, metrics: Mapping[str, str] = METRICS) -> str:
@@ -81,10 +82,15 @@ def difference_table(differences: Mapping[str, Any], metrics: Mapping[str, str] 
     lines = []
     for name, by_metric in differences.items():
         for metric in [key for key in by_metric if key in metrics]:
-            found = by_metric[metric]
-            bounds = f"{signed(found['low'])} to {signed(found['high'])}"
-            lines.append([name, metrics[metric], signed(found["difference"]), bounds, f"{found['p']:.3f}"])
-    return table(["difference", "metric", "value", "95 % interval", "p"], lines)
+            lines.append([name, metrics[metric], *difference_cells(by_metric[metric])])
+    return table(["difference", "metric", *DIFFERENCE], lines)
+
+
+def difference_cells(found: Mapping[str, float]) -> list[str]:
+    """What a bootstrap says of one difference, below the headings of :data:`DIFFERENCE`."""
+    return [
+        signed(found["difference"]), f"{signed(found['low'])} to {signed(found['high'])}", f"{found['p']:.3f}",
+    ]  # fmt: skip
 
 
 def quality_headings(quality: Mapping[str, Any]) -> dict[str, str]:
@@ -124,7 +130,7 @@ def quality_sentence(quality: Mapping[str, Any]) -> str:
 def summary(record: Mapping[str, Any]) -> str:
     """Everything a record from ``write_record`` says of its rows."""
     rows, data, metrics = record["rows"], record.get("data", {}), headings(record.get("protocol", {}))
-    by_class = class_table(rows, metrics=metrics, counts=counted(record.get("protocol", {})))
+    by_class = class_table(rows, metrics=metrics, counts=kind_of(record.get("protocol", {})).TRUTHS)
     parts = [title(record), markdown_table(rows, record["intervals"], metrics), by_class]
     if record["differences"]:
         parts.append(difference_table(record["differences"], metrics))

@@ -107,7 +107,11 @@ def predictions_on_clean(store: TeacherStore, risk: NUQ | None) -> list[Predicti
 
 
 def _on_clean(store: TeacherStore, risk: NUQ | None) -> Iterator[Prediction]:
-    known = (int((store.source("image", i).found.embedded_labels >= 0).sum()) for i in range(len(store)))
-    # Of a part of them NUQ would leave out the image's own predictions for those alone that were drawn.
-    whole = sum(known) <= MOST
+    whole = risk is not None and _all_fitted(store)
     yield from (with_risk(store.source("image", i), risk, fitted=whole) for i in range(len(store)))
+
+
+def _all_fitted(clean: TeacherStore) -> bool:
+    """Whether a risk is fitted on all predictions: of a part NUQ would leave out an image's own for that part alone."""
+    known = (int((clean.source("image", i).found.embedded_labels >= 0).sum()) for i in range(len(clean)))
+    return sum(known) <= MOST

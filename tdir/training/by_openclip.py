@@ -25,7 +25,7 @@ from tdir.heads.base import Head
 from tdir.ranges import SHARE
 from tdir.structures import ClassScores
 from tdir.training.optim import OptimSettings
-from tdir.training.supervised import check_steps, fit
+from tdir.training.supervised import check_steps, fit, halved
 
 _SHARPEST = math.log(100)  # CLIP's bound of the logits' scale
 _GREY = round(PAD_VALUE * 255)
@@ -99,9 +99,7 @@ class OpenCLIPTraining:
 
         weights = fit(network, loss_of, self.optim, device)
         header = {**described, "names": data.classes, "templates": self.templates}
-        # Half precision: half the file, the same classes.
-        halves = {key: value.half() if value.is_floating_point() else value for key, value in weights.items()}
-        save_file({key: value.contiguous() for key, value in halves.items()}, file, {_clip.HEADER: json.dumps(header)})
+        save_file(halved(weights), file, {_clip.HEADER: json.dumps(header)})
 
     def head(self, file: Path, classes: list[str]) -> Head:
         """The trained network as a head; its file names the classes and the templates."""

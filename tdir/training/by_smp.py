@@ -24,7 +24,7 @@ from tdir.heads.deeplab import HEADER, MEAN, MULTIPLE, STD, network
 from tdir.ranges import Range
 from tdir.structures import IGNORE, SemanticMap
 from tdir.training.optim import OptimSettings
-from tdir.training.supervised import check_steps, fit
+from tdir.training.supervised import check_steps, fit, halved
 
 _LEAST_SCALE = 0.5  # of an example: crops of it show what is far away, and it as a whole what is near
 
@@ -86,9 +86,7 @@ class SMPTraining:
             return F.cross_entropy(logits, labels.long(), ignore_index=IGNORE)
 
         weights = fit(module, loss_of, self.optim, device)
-        # Half precision, as the others are written: half the file, the same labels.
-        halves = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
-        save_file({name: value.contiguous() for name, value in halves.items()}, file, {HEADER: json.dumps(described)})
+        save_file(halved(weights), file, {HEADER: json.dumps(described)})
 
     def head(self, file: Path, classes: list[str]) -> Head:
         """The trained network as a head; its file names the classes."""

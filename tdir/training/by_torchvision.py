@@ -20,7 +20,7 @@ from tdir.heads._retinanet import ARCHITECTURES
 from tdir.heads.base import Head
 from tdir.registry import closest
 from tdir.training.optim import OptimSettings
-from tdir.training.supervised import check_steps, fit
+from tdir.training.supervised import check_steps, fit, halved
 
 Example = tuple[Tensor, dict[str, Tensor]]
 """An image ``(3, H, W)`` uint8, and its "boxes" and "labels" as torchvision's losses take them."""
@@ -72,11 +72,7 @@ class TorchvisionTraining:
             )
             return torch.stack(list(losses.values())).sum()
 
-        weights = fit(network, loss_of, self.optim, device)
-        # Half precision, as ultralytics writes its weights too: half the file, the same detections.
-        torch.save(
-            {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}, file
-        )
+        torch.save(halved(fit(network, loss_of, self.optim, device)), file)
 
     def head(self, file: Path, classes: list[str]) -> Head:
         """The trained detector as a head, whose file holds tensors only."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +55,13 @@ def fit(
         if bar.disable and (step + 1) % _TOLD_EVERY == 0:
             log.info("step %d of %d: loss %.4f", step + 1, steps, loss.item())
     return average.state
+
+
+def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in half precision, as ultralytics writes its own too: half the file, the same predictions."""
+    return {
+        name: (value.half() if value.is_floating_point() else value).contiguous() for name, value in weights.items()
+    }
 
 
 def check_steps(settings: OptimSettings) -> None:
