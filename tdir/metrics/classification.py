@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.metrics import roc_curve
 
 from tdir import distributed
 from tdir.errors import ConfigError, DataError, ShapeError
@@ -69,6 +68,8 @@ class AccuracyScores(Scores):
 
     def mean_roc(self) -> np.ndarray | None:
         """The true positive rate at each of :data:`RATES`, mean over the classes; ``None`` if there is one alone."""
+        from sklearn.metrics import roc_curve  # here: who scores boxes does without its 70 MB
+
         curves = [
             np.interp(RATES, *roc_curve(self.labels == k, p)[:2])
             for k, p in enumerate(self.probabilities.T)
