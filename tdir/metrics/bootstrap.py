@@ -45,6 +45,14 @@ class Bootstrap:
         """
         return {name: {"value": getattr(a, name), **_percentiles(values)} for name, values in self._drawn(a).items()}
 
+    def by_class(self, a: Scores) -> dict[str, dict[str, dict[str, float]]]:
+        """As :meth:`interval`, by the name of every class; nothing for one that no resample holds."""
+        drawn = a.resampled_by_class(self._times(a.images))
+        return {
+            name: {key: {"value": a.per_class[name][key], **_percentiles(values)} for key, values in found.items()}
+            for name, found in drawn.items()
+        }
+
     def difference(self, a: Scores, b: Scores) -> dict[str, dict[str, float]]:
         """Whether row ``a`` scores above row ``b``, both measured on the same images; each resample serves both.
 
@@ -53,8 +61,8 @@ class Bootstrap:
             b: the row to compare with.
 
         Returns:
-            For each of these scores: the ``difference`` a - b on all images, the 2.5 and 97.5 percentiles ``low`` and
-            ``high`` of the difference, the share of resamples in which it is ``above`` 0, and the two-sided ``p``.
+            For each of ``Scores.SAMPLED``: the ``difference`` a - b on all images, the 2.5 and 97.5 percentiles ``low``
+            and ``high`` of the difference, the share of resamples in which it is ``above`` 0, and the two-sided ``p``.
 
         Raises:
             DataError: if the rows were not scored on the same classes, images and truths, or no resample holds a truth.
@@ -62,7 +70,7 @@ class Bootstrap:
         a.check_comparable(b)
         first, second = self._drawn(a), self._drawn(b)
         result = {}
-        for name in [name for name in first if name in second]:
+        for name in [name for name in a.SAMPLED if name in first and name in second]:
             differences = first[name] - second[name]
             # one is added to both counts, so that a p-value never claims more than the number of resamples can show
             tail = min((differences <= 0).sum(), (differences >= 0).sum()) + 1

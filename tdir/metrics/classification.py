@@ -10,7 +10,7 @@ import numpy as np
 
 from tdir import distributed
 from tdir.errors import ConfigError, DataError, ShapeError
-from tdir.metrics.scores import Scores, known_mean, without_nan
+from tdir.metrics.scores import Scores, defined, known_mean, without_nan
 from tdir.structures import ClassScores
 
 RATES = np.linspace(0, 1, 201)
@@ -51,12 +51,26 @@ class AccuracyScores(Scores):
 
     def resampled(self, times: np.ndarray) -> dict[str, np.ndarray]:
         """``top1`` and ``auc`` of resamples of the images."""
-        right = (self.probabilities.argmax(1) == self.labels).astype(np.float64)
-        areas = np.array([areas_under_roc(p, self.labels == k, times) for k, p in enumerate(self.probabilities.T)])
         # A resample of one class alone has no curve; which ones these are is the same for every row.
-        curves = known_mean(areas, 0)
-        curves = curves[~np.isnan(curves)]
-        return {"top1": times @ right / times.sum(1), **({"auc": curves} if len(curves) else {})}
+        areas = np.array([self._areas(k, times) for k in range(len(self.per_class))])
+        return defined({"top1": times @ self._right() / times.sum(1), "auc": known_mean(areas, 0)})
+
+    def resampled_by_class(self, times: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+        """``top1`` and ``auc`` of every class."""
+        found = {}
+        for k, name in enumerate(self.per_class):
+            own = times * (self.labels == k)
+            count = own.sum(1)
+            top1 = np.divide(own @ self._right(), count, out=np.full(len(times), np.nan), where=count > 0)
+            found[name] = defined({"top1": top1, "auc": self._areas(k, times)})
+        return found
+
+    def _right(self) -> np.ndarray:
+        """1 for every image that is told right, ``(images,)`` float64."""
+        return (self.probabilities.argmax(1) == self.labels).astype(np.float64)
+
+    def _areas(self, label: int, times: np.ndarray) -> np.ndarray:
+        return areas_under_roc(self.probabilities[:, label], self.labels == label, times)
 
     def by_image(self) -> np.ndarray:
         """The probability of the true class."""

@@ -25,6 +25,9 @@ from tdir.metrics.base import DetectionMetric, Objects
 from tdir.metrics.matches import ClassMatches
 from tdir.metrics.scores import DetectionScores
 
+SIZES = ("small", "medium", "large")
+"""pycocotools' ranges of areas, after that of all sizes."""
+
 
 class CocoMAP(DetectionMetric):
     """COCO's mean average precision, fed batch by batch.
@@ -50,7 +53,7 @@ class CocoMAP(DetectionMetric):
             DataError: if there is no image, or no truth that counts.
         """
         evaluation = self._evaluate()
-        matches = [self._matches(evaluation, position) for position in range(len(self.classes))]
+        matches, *by_size = (self._matches(evaluation, area) for area in range(len(SIZES) + 1))
         self._check_truths(matches)
         counts = [int(of_class.truths.sum()) for of_class in matches]
         everything, small, medium, large = np.moveaxis(evaluation.eval["precision"][..., 0], -1, 0)
@@ -69,6 +72,7 @@ class CocoMAP(DetectionMetric):
             images=len(self._truths),
             truths=sum(counts),
             matches=matches,
+            sized=dict(zip(SIZES, by_size, strict=True)),
         )
 
     def _evaluate(self) -> COCOeval:
@@ -89,11 +93,16 @@ class CocoMAP(DetectionMetric):
         coco.createIndex()
         return coco
 
-    def _matches(self, evaluation: COCOeval, position: int) -> ClassMatches:
-        # evalImgs is ordered by class, area range and image; "all" is the first of the area ranges
+    def _matches(self, evaluation: COCOeval, area: int) -> list[ClassMatches]:
+        """How the detections of each class matched; area 0 stands for all sizes, those after it for :data:`SIZES`."""
+        images, areas = len(self._truths), len(SIZES) + 1
+        # evalImgs is ordered by class, area range and image.
+        firsts = [(position * areas + area) * images for position in range(len(self.classes))]
+        return [self._class_matches(evaluation, evaluation.evalImgs[first : first + images]) for first in firsts]
+
+    def _class_matches(self, evaluation: COCOeval, entries: list[dict[str, Any] | None]) -> ClassMatches:
         images = len(self._truths)
-        first = position * len(evaluation.params.areaRng) * images
-        found = [e for e in evaluation.evalImgs[first : first + images] if e is not None]
+        found = [e for e in entries if e is not None]
         thresholds = len(evaluation.params.iouThrs)
         truths = np.zeros(images, dtype=np.int64)
         for entry in found:

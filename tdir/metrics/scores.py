@@ -14,6 +14,8 @@ from tdir.errors import DataError
 from tdir.metrics.curves import average_precisions
 from tdir.metrics.matches import ClassMatches
 
+_AT_75 = 5  # the position of 0.75 among COCO's overlaps
+
 
 class Scores(ABC):
     """What a protocol says of a row.
@@ -24,7 +26,7 @@ class Scores(ABC):
         TAG: what it is called in TensorBoard.
         TRUTHS: what "truths" counts.
         BY_IMAGE: what :meth:`by_image` gives, in a word.
-        SAMPLED: the attributes that :meth:`resampled` gives; :attr:`MAIN` is the first.
+        SAMPLED: the attributes, of those :meth:`resampled` gives, that differences are told of; first :attr:`MAIN`.
         images: the number of images.
         per_class: class name -> its scores, :attr:`MAIN` among them, and "truths", how much there is of it to find.
     """
@@ -55,8 +57,12 @@ class Scores(ABC):
             times: ``(samples, images)``, how often each image stands in each resample.
 
         Returns:
-            By the name of the score, one value for each resample that holds a truth.
+            By the name of the score, one value for each resample in which there is such a score.
         """
+
+    @abstractmethod
+    def resampled_by_class(self, times: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+        """As :meth:`resampled`, of every class alone: by its name those of the scores in :attr:`per_class`."""
 
     @abstractmethod
     def by_image(self) -> np.ndarray:
@@ -111,6 +117,7 @@ class DetectionScores(Scores):
         images: the number of images.
         truths: the number of truths that count.
         matches: one entry per class, for ``tdir.metrics.bootstrap``.
+        sized: "small", "medium" and "large" -> the same among truths of this size; empty by the rules of Pascal VOC.
         curve: how precision over recall becomes one number, a key of ``tdir.metrics.curves.RECALLS``.
     """
 
@@ -125,6 +132,7 @@ class DetectionScores(Scores):
     truths: int
     matches: list[ClassMatches] = field(repr=False, compare=False)
     curve: str = "coco"
+    sized: dict[str, list[ClassMatches]] = field(default_factory=dict, repr=False, compare=False)
 
     MAIN: ClassVar[str] = "map"
     HEADINGS: ClassVar[Mapping[str, str]] = {
@@ -137,14 +145,26 @@ class DetectionScores(Scores):
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but how it was computed, ready for JSON: NaN becomes ``None``."""
-        values = {name: value for name, value in vars(self).items() if name not in ("matches", "curve", "per_class")}
+        values = {name: getattr(self, name) for name in (*self.HEADINGS, "images", "truths")}
         return {**without_nan(values), "per_class": {name: without_nan(one) for name, one in self.per_class.items()}}
 
     def resampled(self, times: np.ndarray) -> dict[str, np.ndarray]:
-        """``map`` and ``ap50`` of resamples of the images; the matches serve all of them."""
+        """Every score of resamples of the images; the matches serve all of them."""
         precisions = average_precisions(self.matches, times, self.curve)
-        defined = precisions[~np.isnan(precisions[:, 0])]
-        return {"map": defined.mean(axis=1), "ap50": defined[:, 0]} if len(defined) else {}
+        found = {"map": precisions.mean(axis=1), "ap50": precisions[:, 0]}
+        if self.sized:
+            found["ap75"] = precisions[:, _AT_75]
+        for name, matches in self.sized.items():
+            found[name] = average_precisions(matches, times, self.curve).mean(axis=1)
+        return defined(found)
+
+    def resampled_by_class(self, times: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+        """``map`` and ``ap50`` of every class."""
+        each = {
+            name: average_precisions([of_class], times, self.curve)
+            for name, of_class in zip(self.per_class, self.matches, strict=True)
+        }
+        return {name: defined({"map": one.mean(axis=1), "ap50": one[:, 0]}) for name, one in each.items()}
 
     def by_image(self) -> np.ndarray:
         """F1 of each image at IoU 0.5, of what a person would be shown."""
@@ -188,6 +208,12 @@ def known_mean(values: np.ndarray, axis: int) -> np.ndarray:
     known = ~np.isnan(values)
     total = np.where(known, values, 0).sum(axis)
     return np.divide(total, known.sum(axis), out=np.full(total.shape, np.nan), where=known.any(axis))
+
+
+def defined(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Each without its NaN, and without those that are nothing else."""
+    known = {name: value[~np.isnan(value)] for name, value in values.items()}
+    return {name: value for name, value in known.items() if len(value)}
 
 
 def without_nan(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tdir import distributed
 from tdir.errors import ConfigError, DataError, ShapeError
-from tdir.metrics.scores import Scores, known_mean, without_nan
+from tdir.metrics.scores import Scores, defined, known_mean, without_nan
 from tdir.structures import IGNORE, SemanticMap
 
 
@@ -50,11 +50,20 @@ class MapScores(Scores):
 
     def resampled(self, times: np.ndarray) -> dict[str, np.ndarray]:
         """``miou`` and ``pixel_accuracy`` of resamples of the images."""
-        matrices = np.tensordot(times.astype(np.float64), self.matrices.astype(np.float64), 1)
-        matrices = matrices[matrices.sum((1, 2)) > 0]
+        matrices = self._drawn(times)
         if not len(matrices):
             return {}
         return {"miou": np.nanmean(ious(matrices), axis=1), "pixel_accuracy": _accuracy(matrices)}
+
+    def resampled_by_class(self, times: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+        """``miou`` of every class."""
+        each = ious(self._drawn(times)).T
+        return {name: defined({"miou": one}) for name, one in zip(self.per_class, each, strict=True)}
+
+    def _drawn(self, times: np.ndarray) -> np.ndarray:
+        """One matrix for every resample with a labelled pixel."""
+        matrices = np.tensordot(times.astype(np.float64), self.matrices.astype(np.float64), 1)
+        return matrices[matrices.sum((1, 2)) > 0]
 
     def by_image(self) -> np.ndarray:
         """The mean intersection over union of each image alone."""

@@ -57,10 +57,9 @@ class VocAP(DetectionMetric):
             name: {"map": value, "ap50": value, "truths": count}
             for name, value, count in zip(self.classes, each, counts, strict=True)
         }
-        sizes = dict.fromkeys(("ap75", "small", "medium", "large"), nothing)
         return DetectionScores(
-            mean, mean, **sizes, per_class=per_class, images=len(self._truths), truths=sum(counts), matches=matches,
-            curve=self.curve,
+            mean, mean, ap75=nothing, small=nothing, medium=nothing, large=nothing, per_class=per_class,
+            images=len(self._truths), truths=sum(counts), matches=matches, curve=self.curve,
         )  # fmt: skip
 
     def _matches(self) -> list[ClassMatches]:

@@ -86,14 +86,15 @@ def compare(
     """The scores of rows on the same images, with what can be said of them.
 
     Returns:
-        "rows", their "intervals" and "differences" by bootstrap over images, the share "recovered" of the gap from
-        degraded to clean, by row, where there is a clean row, and "samples".
+        "rows", their "intervals", "class_intervals" and "differences" by bootstrap over images, the share "recovered"
+        of the gap from degraded to clean, by row, where there is a clean row, and "samples".
     """
     bootstrap = Bootstrap(samples, seed, photos)
     shares = {name: recovered(rows, name) for name in ("restorer", "vat") if name in rows}
     return {
         "rows": {name: scores.as_dict() for name, scores in rows.items()},
         "intervals": {name: bootstrap.interval(scores) for name, scores in rows.items()},
+        "class_intervals": {name: bootstrap.by_class(scores) for name, scores in rows.items()},
         "differences": differences(rows, bootstrap),
         "recovered": {name: share for name, share in shares.items() if share is not None},
         "samples": samples,

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from tdir import parts
+from tdir import weights as weight_files
 from tdir.data.images import resize_longest
 from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError, DataError
@@ -31,7 +32,7 @@ _LEAST_SCALE = 0.5  # of an example: crops of it show what is far away, and it a
 
 @dataclass
 class SMPTraining:
-    """A network from the first weights; images are kept in memory at the training's size.
+    """A network of SMP; images are kept in memory at the training's size.
 
     Every example is resized by a factor between 0.5 and ``scale``, cut or padded to ``crop`` and mirrored by chance,
     and its brightness and contrast change a little.
@@ -39,6 +40,8 @@ class SMPTraining:
     Args:
         model: an architecture of SMP.
         encoder: an encoder of SMP.
+        encoder_weights: a file of the tensors that the encoder starts with, such as torchvision's of ImageNet for
+            "mobilenet_v2"; ``None`` starts it at random. Nothing is downloaded.
         crop: (height, width) of what a step sees, multiples of 32.
         scale: the greatest factor.
         optim: optimiser and schedule.
@@ -49,6 +52,7 @@ class SMPTraining:
 
     model: str = "deeplabv3plus"
     encoder: str = "mobilenet_v2"
+    encoder_weights: str | None = None
     crop: tuple[int, int] = (224, 288)
     scale: float = 2.0
     optim: OptimSettings = field(default_factory=lambda: OptimSettings(steps=1400, batch_size=8, lr=1e-3))
@@ -69,10 +73,15 @@ class SMPTraining:
         Raises:
             ConfigError: if SMP is not installed, or does not know the network.
             DataError: if the set has no maps.
+            WeightsError: if ``encoder_weights`` is missing, damaged, or of another encoder.
         """
         torch.manual_seed(seed)
         described = {"model": self.model, "encoder": self.encoder, "names": sets["train"].classes}
         module = network(described, "the training")
+        if self.encoder_weights is not None:
+            start = weight_files.find(self.encoder_weights)
+            fault = f"by.encoder_weights: {start} is not of {self.encoder!r}"
+            weight_files.fill(module.get_submodule("encoder"), weight_files.read_tensors(start), fault)
         examples = [_example(sets["train"], i, size) for i in tqdm(range(len(sets["train"])), "reading", disable=None)]
         module.to(device).train()
         mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (MEAN, STD))

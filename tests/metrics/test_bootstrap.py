@@ -53,6 +53,12 @@ def test_a_resample_gives_what_copies_of_the_images_give(seed: int, images: int)
     assert found.mean() == pytest.approx(copies.map, abs=1e-9)
     assert found[0, 0] == pytest.approx(copies.ap50, abs=1e-9)
     assert found[0, 5] == pytest.approx(copies.ap75, abs=1e-9)
+    whole = scored((predictions, truths))
+    for name, value in whole.resampled(multiplicities).items():
+        assert value == pytest.approx([getattr(copies, name)], abs=1e-9), name
+    for name, by_score in whole.resampled_by_class(multiplicities).items():
+        for key, value in by_score.items():
+            assert value == pytest.approx([copies.per_class[name][key]], abs=1e-9), (name, key)
 
 
 def test_many_resamples_at_once_give_what_each_gives_alone() -> None:
@@ -76,6 +82,28 @@ def test_resamples_without_a_truth_do_not_spoil_the_interval() -> None:
         scored((predictions + [Detections.empty(scored=True)] * 3, truths + [Detections.empty()] * 3))
     )
     assert result["map"] == pytest.approx({"value": 1.0, "low": 1.0, "high": 1.0})
+
+
+def test_every_score_has_an_interval_that_holds_it_also_by_size_and_class() -> None:
+    scores = scored(random_rows(5, images=60))
+    bootstrap = Bootstrap(samples=200)
+    found = bootstrap.interval(scores)
+    assert list(found) == ["map", "ap50", "ap75", "small", "medium", "large"]
+    by_class = bootstrap.by_class(scores)
+    assert list(by_class) == CLASSES
+    for one in (found, *by_class.values()):
+        for name, bounds in one.items():
+            assert bounds["low"] < bounds["value"] < bounds["high"], name
+    for name in CLASSES:
+        assert {key: bounds["value"] for key, bounds in by_class[name].items()} == {
+            key: scores.per_class[name][key] for key in ("map", "ap50")
+        }
+
+
+def test_what_is_not_there_has_no_interval() -> None:
+    scores = scored(one_each([True, False] * 10))
+    assert list(Bootstrap(samples=20).interval(scores)) == ["map", "ap50", "ap75", "medium"]
+    assert Bootstrap(samples=20).by_class(scores)["car"] == {}
 
 
 def test_the_interval_holds_the_score_narrows_with_more_images_and_follows_the_seed() -> None:

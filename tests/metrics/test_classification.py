@@ -71,11 +71,15 @@ def test_resamples_are_scored_as_scikit_learn_scores_weighted_images(levels: int
     predictions, truths = drawn(60, levels=levels)
     scores = scored(predictions, truths)
     times = np.random.default_rng(1).multinomial(60, np.full(60, 1 / 60), size=20)
-    resampled = scores.resampled(times)
-    for row, top1, auc in zip(times, resampled["top1"], resampled["auc"], strict=True):
+    resampled, by_class = scores.resampled(times), scores.resampled_by_class(times)
+    assert list(by_class) == CLASSES
+    for n, (row, top1, auc) in enumerate(zip(times, resampled["top1"], resampled["auc"], strict=True)):
         written_out = np.repeat(np.arange(60), row)
         again = scored([predictions[i] for i in written_out], [truths[i] for i in written_out])
         assert (top1, auc) == pytest.approx((again.top1, again.auc), abs=1e-12)
+        for name, one in by_class.items():
+            for key, values in one.items():
+                assert values[n] == pytest.approx(again.per_class[name][key], abs=1e-12)
         areas = [roc_auc_score(scores.labels == k, scores.probabilities[:, k], sample_weight=row) for k in range(4)]
         assert auc == pytest.approx(np.mean(areas), abs=1e-12)
 
@@ -88,6 +92,10 @@ def test_a_resample_without_a_class_leaves_it_out() -> None:
     resampled = scores.resampled(np.array([[1, 1], [2, 0]]))
     assert resampled["auc"].tolist() == [1.0]  # the second resample holds one class alone
     assert resampled["top1"].tolist() == [1.0, 1.0]
+    by_class = scores.resampled_by_class(np.array([[1, 1], [2, 0]]))
+    assert {key: values.tolist() for key, values in by_class[CLASSES[0]].items()} == {"top1": [1.0, 1.0], "auc": [1.0]}
+    assert {key: values.tolist() for key, values in by_class[CLASSES[1]].items()} == {"top1": [1.0], "auc": [1.0]}
+    assert by_class[CLASSES[2]] == {}
     alone = scored(of([0.9, 0.1, 0, 0], [0.8, 0.2, 0, 0]), [ClassScores.of(0, 4)] * 2)
     assert set(alone.resampled(np.array([[1, 1]]))) == {"top1"}
     assert alone.mean_roc() is None

@@ -132,9 +132,14 @@ def test_a_resample_is_as_copies_of_the_images() -> None:
     predictions = worse(truths, 0.4)
     drawn = [4, 0, 0, 2, 4]
     copies = scored([predictions[k] for k in drawn], [truths[k] for k in drawn])
-    found = scored(predictions, truths).resampled(np.bincount(drawn, minlength=5)[None])
+    whole, times = scored(predictions, truths), np.bincount(drawn, minlength=5)[None]
+    found = whole.resampled(times)
     assert found["miou"] == pytest.approx([copies.miou])
     assert found["pixel_accuracy"] == pytest.approx([copies.pixel_accuracy])
+    by_class = whole.resampled_by_class(times)
+    assert list(by_class) == list(copies.per_class)
+    for name, scores in copies.per_class.items():
+        assert by_class[name]["miou"] == pytest.approx([scores["miou"]])
 
 
 def test_resamples_without_a_labelled_pixel_are_left_out() -> None:

@@ -51,6 +51,13 @@ def test_the_page_says_what_the_record_says(tmp_path):
     text, record = made(tmp_path)
     for name, scores in record["rows"].items():
         assert re.search(rf"<td>{name}</td><td>{scores['map']:.3f} <small>", text)
+    cells = [
+        rf"<td>{scores['map']:.3f} <small>{scores['low']:.3f} to {scores['high']:.3f}</small></td>"
+        for name in record["rows"]
+        for scores in [{**record["rows"][name]["per_class"]["car"], **record["class_intervals"][name]["car"]["map"]}]
+    ]
+    assert "<td>car</td><td>4</td>" + "".join(cells) in text
+    assert "<td>&lt;b&gt;bus&lt;/b&gt;</td><td>0</td>" + "<td>–</td>" * 3 in text
     share = record["recovered"]["vat"]
     assert 0 < share < 1
     assert f"Recovered of the gap from degraded to clean, in mAP50-95: vat {share:.0%}." in text

@@ -74,6 +74,12 @@ def test_rows_are_compared(rows: dict[str, DetectionScores]) -> None:
     assert found["recovered"]["vat"] == pytest.approx((rows["vat"].map - rows["degraded"].map) / gap)
     assert found["recovered"]["restorer"] < found["recovered"]["vat"]
     assert found["intervals"]["vat"]["map"]["low"] < rows["vat"].map <= found["intervals"]["vat"]["map"]["high"]
+    assert set(found["class_intervals"]) == set(rows)
+    for name, one in found["class_intervals"]["vat"].items():
+        for key, bounds in one.items():
+            assert bounds["low"] <= bounds["value"] == rows["vat"].per_class[name][key] <= bounds["high"]
+    assert found["class_intervals"]["vat"]["bus"] == {}
+    assert set(found["differences"]["vat - degraded"]) == {"map", "ap50"}
     assert found["differences"]["vat - degraded"]["map"]["difference"] == rows["vat"].map - rows["degraded"].map
     assert compare({"degraded": rows["degraded"]}, samples=5)["recovered"] == {}
 
