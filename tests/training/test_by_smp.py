@@ -11,9 +11,9 @@ from safetensors import safe_open
 
 from tdir.data.camvid import CLASSES, CamVid
 from tdir.data.folder import Folder
-from tdir.errors import ConfigError, DataError
+from tdir.errors import ConfigError, DataError, WeightsError
 from tdir.frozen import state_hash
-from tdir.heads.deeplab import HEADER, DeepLab
+from tdir.heads.deeplab import HEADER, DeepLab, network
 from tdir.structures import IGNORE
 from tdir.training.by_smp import SMPTraining, _example
 from tdir.training.optim import OptimSettings
@@ -72,6 +72,27 @@ def test_the_same_seed_trains_the_same_network(camvid: CamVid, tmp_path: Path) -
     hashes = [state_hash(DeepLab(file)) for file in files]
     assert hashes[0] == hashes[1]
     assert len(set(hashes)) == 3
+
+
+def test_an_encoder_can_start_with_weights_of_its_own(camvid: CamVid, tmp_path: Path) -> None:
+    described = {"model": "unet", "encoder": "mobilenet_v2", "names": list(CLASSES)}
+    torch.manual_seed(7)
+    given = network(described, "a test").get_submodule("encoder").state_dict()
+    # As torchvision's files: with a classifier, which an encoder is without.
+    torch.save(
+        {**given, "classifier.1.weight": torch.zeros(10, 1280), "classifier.1.bias": torch.zeros(10)},
+        tmp_path / "start.pth",
+    )
+    by, file = small(1, encoder_weights=str(tmp_path / "start.pth")), tmp_path / "tiny.safetensors"
+    by.optim.lr = 1e-9
+    by.train({"train": camvid}, 72, 0, file, CPU)
+    trained = DeepLab(file).network.encoder.state_dict()
+    first = next(iter(given))
+    torch.testing.assert_close(trained[first], given[first], rtol=1e-3, atol=1e-6)
+    with pytest.raises(WeightsError, match=r"by\.encoder_weights: .*start\.pth is not of 'resnet18'"):
+        small(encoder="resnet18", encoder_weights=by.encoder_weights).train({"train": camvid}, 72, 0, file, CPU)
+    with pytest.raises(WeightsError, match="no weight file 'nowhere.pth'"):
+        small(encoder_weights="nowhere.pth").train({"train": camvid}, 72, 0, file, CPU)
 
 
 def test_image_and_labels_move_together() -> None:
