@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from tdir import weights as weight_files
 from tdir.errors import ConfigError, WeightsError, shown
-from tdir.ranges import POSITIVE, Range
+from tdir.heads.base import Head
+from tdir.ranges import Range
 from tdir.registry import closest
 
 HEADER = "clip"
@@ -60,9 +61,7 @@ class Preprocessing:
                 "images are made to fit by interpolation='bicubic' or 'bilinear' and resize_mode='shortest' or "
                 f"'squash', got {self.interpolation!r} and {self.resize_mode!r}"
             )
-        for values, allowed in ((self.mean, Range()), (self.std, POSITIVE)):
-            if not isinstance(values, list | tuple) or len(values) != 3 or any(one not in allowed for one in values):
-                raise ConfigError(f"mean and std are three numbers, std above 0, got {self.mean!r} and {self.std!r}")
+        Head.check_normalisation(self.mean, self.std)
 
     def fitted(self, images: Tensor) -> Tensor:
         """``(N, 3, H, W)`` in [0, 1] -> ``(N, 3, *size)`` in [0, 1], differentiable."""

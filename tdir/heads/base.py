@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tdir.errors import ConfigError, shown
 from tdir.frozen import Frozen
+from tdir.ranges import POSITIVE, Range
 from tdir.registry import closest
 from tdir.structures import Prediction
 
@@ -92,6 +93,13 @@ class Head(Frozen, Generic[Said]):
                 f"{shown(names)}"
             )
         return list(names)
+
+    @staticmethod
+    def check_normalisation(mean: Any, std: Any) -> None:
+        """Raise a ConfigError unless these are what colours are normalised by, three numbers each."""
+        for values, allowed in ((mean, Range()), (std, POSITIVE)):
+            if not isinstance(values, list | tuple) or len(values) != 3 or any(one not in allowed for one in values):
+                raise ConfigError(f"mean and std are three numbers, std above 0, got {mean!r} and {std!r}")
 
     def choose(self, classes: Sequence[str] | None, names: Sequence[str]) -> list[int]:
         """Note the classes of interest, all if ``None``; their positions among the names that the network knows.

@@ -66,9 +66,12 @@ class DeepLab(Head[SemanticMap]):
         names: of the outputs, in order.
         classes: names of the classes of interest (VaT eq. 4): pixels of others have no label.
         dice: the weight of the Dice loss beside the cross-entropy.
+        mean: of the red, green and blue values, that are taken off before the network sees an image in [0, 1].
+        std: by which they are then divided; a network that was trained on images in [0, 1] has mean 0 and std 1.
 
     Raises:
-        ConfigError: if segmentation-models-pytorch is not installed, or network, names or a class are unknown.
+        ConfigError: if segmentation-models-pytorch is not installed, network, names or a class are unknown, or mean or
+            std is not three numbers.
         WeightsError: if the file is missing, damaged, of another network, or wants to run code.
     """
 
@@ -88,9 +91,12 @@ class DeepLab(Head[SemanticMap]):
         names: Sequence[str] | None = None,
         classes: Sequence[str] | None = None,
         dice: float = 0.0,
+        mean: Sequence[float] = MEAN,
+        std: Sequence[float] = STD,
     ):
         super().__init__()
         NOT_NEGATIVE.check("dice", dice)
+        self.check_normalisation(mean, std)
         file = None if weights is None else weight_files.find(weights)
         self.weights_name = str(weights or model or "head 'deeplab'")
         given = {"model": model, "encoder": encoder, "names": names}
@@ -107,8 +113,8 @@ class DeepLab(Head[SemanticMap]):
             "_own", torch.tensor([position.get(k, IGNORE) for k in range(len(known))], dtype=torch.uint8), False
         )
         self.register_buffer("_outputs", torch.tensor(chosen), False)
-        self.register_buffer("_mean", torch.tensor(MEAN)[:, None, None], False)
-        self.register_buffer("_std", torch.tensor(STD)[:, None, None], False)
+        self.register_buffer("_mean", torch.tensor(mean, dtype=torch.float32)[:, None, None], False)
+        self.register_buffer("_std", torch.tensor(std, dtype=torch.float32)[:, None, None], False)
         self._dice = dice
         self.freeze()
 

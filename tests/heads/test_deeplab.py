@@ -57,6 +57,29 @@ def test_a_size_of_whole_cells_is_seen_as_smp_sees_it() -> None:
         torch.testing.assert_close(head(images).logits, head.network(normalised(images)))
 
 
+def test_a_network_can_want_other_colours(tmp_path: Path) -> None:
+    file, images = tmp_path / "net.safetensors", torch.rand(1, 3, 64, 96)
+    save_file(untrained().network.state_dict(), file)
+    head = tdir.head("deeplab", weights=file, **SMALL, mean=[0.5, 0, 0], std=(1, 2, 1))
+    with torch.no_grad():
+        wanted = head.network(
+            (images - torch.tensor([0.5, 0, 0])[:, None, None]) / torch.tensor([1, 2, 1])[:, None, None]
+        )
+        torch.testing.assert_close(head(images).logits, wanted)
+    # A bundle with the head in it knows.
+    pipeline = tdir.Pipeline(tdir.restorer("identity"), tdir.translator("vat-light", side=32), head, 64)
+    pipeline.save(tmp_path / "b.tdir", include_head=True)
+    file.unlink()
+    with torch.no_grad():
+        torch.testing.assert_close(tdir.load(tmp_path / "b.tdir").head(images).logits, wanted)
+
+
+@pytest.mark.parametrize("wrong", [{"mean": 0.5}, {"mean": [0, 0]}, {"std": [1, 1, 0]}, {"std": [1, 1, float("nan")]}])
+def test_wrong_colours_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="mean and std are three numbers, std above 0, got"):
+        DeepLab(**SMALL, **wrong)
+
+
 @pytest.mark.parametrize("size", [(61, 83), (33, 64), (1, 1)])
 def test_other_sizes_repeat_their_border_and_are_cropped_back(size: tuple[int, int]) -> None:
     head, images = untrained(), torch.rand(1, 3, *size)
