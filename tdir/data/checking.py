@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from tdir.data import manifest
 from tdir.data.classes import COCO_CLASSES, canonical
-from tdir.data.layouts import PLAIN, layout_of
+from tdir.data.layouts import PLAIN, layout_of, with_labels
 from tdir.data.sample import ImageSet, find_root
 from tdir.errors import DataError
 from tdir.registry import DATASETS
@@ -43,7 +43,8 @@ class Split:
     Args:
         name: of the split.
         images: how many.
-        boxes: class -> how many, difficult and ignored ones included.
+        of_boxes: whether its truths are boxes.
+        counts: class -> how many boxes, difficult and ignored ones included, or how many images that show it.
         broken: images that cannot be read.
         malformed: annotations that cannot be read.
         outside: images with a box that ends more than a pixel outside.
@@ -54,7 +55,8 @@ class Split:
 
     name: str
     images: int
-    boxes: Counter[str] = field(default_factory=Counter)
+    of_boxes: bool = True
+    counts: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
     malformed: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
@@ -93,7 +95,7 @@ def check(root: str, layout: str | None = None, known_as: str | None = None) -> 
     kind = layout or layout_of(root)["type"]
     splits = [] if kind == PLAIN else DATASETS.get(kind).splits(folder)  # type: ignore[attr-defined]
     if not splits:
-        raise DataError(f"{folder}: no layout with labels in it: Pascal VOC, YOLO, COCO or ExDark")
+        raise DataError(f"{folder}: no layout with labels in it, of {', '.join(with_labels())}")
     verdict = Verdict([f"{folder.name}: layout {kind}, splits {', '.join(splits)}"], [], [])
     looked: list[Split] = []
     for name in splits:
@@ -116,7 +118,7 @@ def look(name: str, data_set: ImageSet) -> Split:
     """Read every image and annotation of a split."""
     import imagehash  # here, as every data set's look-up imports this module, and its SciPy takes a while
 
-    found = Split(name, len(data_set))
+    found = Split(name, len(data_set), data_set.task == "detection")
     hashes = []
     for i in tqdm(range(len(data_set)), desc=name, unit="image", disable=None, leave=False):
         size = None
@@ -136,9 +138,10 @@ def look(name: str, data_set: ImageSet) -> Split:
         if truth is None:
             continue
         if not isinstance(truth, Detections):
-            found.boxes.update(data_set.classes[k] for k in truth.embedded_labels.unique().tolist() if k >= 0)
+            shown = truth.amounts(len(data_set.classes))[:-1].nonzero()[:, 0].tolist()
+            found.counts.update(data_set.classes[k] for k in shown)
             continue
-        found.boxes.update(data_set.classes[label] for label in truth.labels.tolist() if label >= 0)
+        found.counts.update(data_set.classes[label] for label in truth.labels.tolist() if label >= 0)
         sides = truth.boxes[:, 2:] - truth.boxes[:, :2]
         if (sides <= 0).any():
             found.empty.append(data_set.names[i])
@@ -163,20 +166,22 @@ def duplicates(first: Split, second: Split) -> Iterator[tuple[str, str]]:
 
 
 def _say(verdict: Verdict, split: Split, published: dict[str, int]) -> None:
-    boxes = ", ".join(f"{name} {count}" for name, count in split.boxes.most_common())
-    verdict.facts.append(f"{split.name}: {split.images} images; boxes: {boxes or 'none'}")
-    here = {"images": split.images, **{canonical(name): count for name, count in split.boxes.items()}}
+    counts = ", ".join(f"{name} {count}" for name, count in split.counts.most_common())
+    what = "boxes" if split.of_boxes else "images that show"
+    verdict.facts.append(f"{split.name}: {split.images} images; {what}: {counts or 'none'}")
+    here = {"images": split.images, **{canonical(name): count for name, count in split.counts.items()}}
     for name, expected in published.items():
         count = here.get(name if name == "images" else canonical(name), 0)
         if count != expected:
             verdict.remarks.append(f"{split.name}: {count} {name}, published with {expected}")
-    strange = [name for name in split.boxes if canonical(name) not in COCO_CLASSES]
-    if strange:
+    strange = [name for name in split.counts if canonical(name) not in COCO_CLASSES]
+    if strange and split.of_boxes:
         verdict.remarks.append(
             f"{split.name}: COCO knows no {', '.join(strange)}, and a head trained on it cannot find any"
         )
-    if not split.boxes:
-        verdict.faults.append(f"{split.name}: no box in it, and nothing to score against")
+    if not split.counts:
+        what = "box" if split.of_boxes else "label"
+        verdict.faults.append(f"{split.name}: no {what} in it, and nothing to score against")
     for wrong, what in (
         (split.broken, "images cannot be read"),
         (split.malformed, "annotations cannot be read"),

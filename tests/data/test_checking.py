@@ -58,6 +58,23 @@ def test_a_sound_set_is_ready(root, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "ready"
 
 
+def test_of_maps_every_pixel_counts_and_of_classes_every_image(tmp_path):
+    """A small thing between the middles of a map's cells is there too."""
+    for split in ("train", "val"):
+        for folder in (split, f"{split}annot"):
+            (tmp_path / "camvid" / folder).mkdir(parents=True)
+        labels = np.zeros((32, 48), dtype=np.uint8)
+        labels[1, 2] = 9
+        assert cv2.imwrite(str(tmp_path / f"camvid/{split}annot/0.png"), labels)
+        assert cv2.imwrite(str(tmp_path / f"camvid/{split}/0.png"), np.full((32, 48, 3), len(split) * 40, np.uint8))
+    verdict = check(str(tmp_path / "camvid"))
+    assert verdict.facts[1:] == [f"{split}: 1 images; images that show: sky 1, person 1" for split in ("train", "val")]
+    assert verdict.remarks == []
+    for split, name in (("train", "cat"), ("train", "dog"), ("test", "dog")):
+        write_image(tmp_path / f"pets/{split}/{name}/0.png", picture(len(split + name)))
+    assert "train: 2 images; images that show: cat 1, dog 1" in check(str(tmp_path / "pets")).facts
+
+
 def cut(root: Path) -> None:
     file = root / "JPEGImages/b.png"
     file.write_bytes(file.read_bytes()[:-20])
