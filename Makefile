@@ -1,4 +1,5 @@
 # make quickstart  build .venv if need be, train a translator on the built-in scenes, score it, draw what it changes
+#                 quickstart-maps, quickstart-classes: the same with a DeepLab, with a CLIP
 # make test      build .venv if need be, run the quick tests
 # make test-all  run every test
 # make lint      style, types, layers
@@ -26,9 +27,9 @@ STAMP := .venv/built-with-python$(VERSION)
 export YOLO_AUTOINSTALL ?= false
 export YOLO_OFFLINE ?= true
 
-.PHONY: quickstart test test-all lint format env lock clean
+.PHONY: quickstart quickstart-maps quickstart-classes test test-all lint format env lock clean
 
-QUICK := work_dirs/quickstart
+QUICK = work_dirs/$@
 ifdef SHORT
 QUICK_TRAIN := optim.steps=20 degraded.count=40 clean.count=40
 QUICK_IMAGES := 20
@@ -36,11 +37,20 @@ else
 QUICK_IMAGES := 100
 endif
 
-quickstart: $(STAMP)
+quickstart: QUICK_CONFIG := aodnet_yolo_streets
+quickstart: QUICK_SCORED := --pipeline work_dirs/quickstart/streets_haze.tdir --data streets --degradation depth_haze
+quickstart-maps: QUICK_CONFIG := aodnet_deeplab_streets
+quickstart-maps: QUICK_SCORED := --pipeline work_dirs/quickstart-maps/streets_maps_haze.tdir --data streets_maps \
+	--degradation depth_haze
+quickstart-classes: QUICK_CONFIG := sci_clip_streets_dark
+quickstart-classes: QUICK_SCORED := --pipeline work_dirs/quickstart-classes/streets_crops_dark.tdir \
+	--data streets_crops --degradation low_light --degradation-options gamma=[1.5,5.0] shot=0.0 read=0.0
+quickstart-classes: QUICK_IMAGES := $(QUICK_IMAGES)0
+
+quickstart quickstart-maps quickstart-classes: $(STAMP)
 	@rm -rf $(QUICK)
-	@$(BIN)/python tools/train_vat.py configs/aodnet_yolo_streets.py --work-dir $(QUICK) --cfg-options val=None $(QUICK_TRAIN)
-	@$(BIN)/python tools/benchmark.py --pipeline $(QUICK)/streets_haze.tdir --data streets --degradation depth_haze \
-		--limit $(QUICK_IMAGES) --samples 200 --pictures 6 --out $(QUICK)
+	@$(BIN)/python tools/train_vat.py configs/$(QUICK_CONFIG).py --work-dir $(QUICK) --cfg-options val=None $(QUICK_TRAIN)
+	@$(BIN)/python tools/benchmark.py $(QUICK_SCORED) --limit $(QUICK_IMAGES) --samples 200 --pictures 6 --out $(QUICK)
 	@echo "before and after: $(QUICK)/pictures.jpg; all of it as a page: $(QUICK)/page.html"
 
 # One thread for each of pytest's workers.
