@@ -38,19 +38,22 @@ QUICK_IMAGES := 100
 endif
 
 quickstart: QUICK_CONFIG := aodnet_yolo_streets
-quickstart: QUICK_SCORED := --pipeline work_dirs/quickstart/streets_haze.tdir --data streets --degradation depth_haze
+quickstart: QUICK_BUNDLE := streets_haze
+quickstart: QUICK_DATA := --data streets --degradation depth_haze
 quickstart-maps: QUICK_CONFIG := aodnet_deeplab_streets
-quickstart-maps: QUICK_SCORED := --pipeline work_dirs/quickstart-maps/streets_maps_haze.tdir --data streets_maps \
-	--degradation depth_haze
+quickstart-maps: QUICK_BUNDLE := streets_maps_haze
+quickstart-maps: QUICK_DATA := --data streets_maps --degradation depth_haze
 quickstart-classes: QUICK_CONFIG := sci_clip_streets_dark
-quickstart-classes: QUICK_SCORED := --pipeline work_dirs/quickstart-classes/streets_crops_dark.tdir \
-	--data streets_crops --degradation low_light --degradation-options gamma=[1.5,5.0] shot=0.0 read=0.0
+quickstart-classes: QUICK_BUNDLE := streets_crops_dark
+quickstart-classes: QUICK_DATA := --data streets_crops \
+	--degradation low_light --degradation-options gamma=[1.5,5.0] shot=0.0 read=0.0
 quickstart-classes: QUICK_IMAGES := $(QUICK_IMAGES)0
 
 quickstart quickstart-maps quickstart-classes: $(STAMP)
 	@rm -rf $(QUICK)
 	@$(BIN)/python tools/train_vat.py configs/$(QUICK_CONFIG).py --work-dir $(QUICK) --cfg-options val=None $(QUICK_TRAIN)
-	@$(BIN)/python tools/benchmark.py $(QUICK_SCORED) --limit $(QUICK_IMAGES) --samples 200 --pictures 6 --out $(QUICK)
+	@$(BIN)/python tools/benchmark.py --pipeline $(QUICK)/$(QUICK_BUNDLE).tdir $(QUICK_DATA) \
+		--limit $(QUICK_IMAGES) --samples 200 --pictures 6 --out $(QUICK)
 	@echo "before and after: $(QUICK)/pictures.jpg; all of it as a page: $(QUICK)/page.html"
 
 # One thread for each of pytest's workers.

@@ -5,7 +5,7 @@ _base_ = "vat_light_320.py"
 _dark = dict(type="low_light", gamma=(1.0, 10.0), shot=0.0, read=0.0)
 
 restorer = dict(type="sci", weights="sci_dark.safetensors")  # in deep darkness better than the published ones
-# Cross-entropy alone teaches roads and skies; Dice counts every class of a frame alike, as the mean IoU does.
+# Cross-entropy counts pixels, most of them road and sky; Dice counts every class of a frame alike, as mean IoU does.
 head = dict(type="deeplab", weights="deeplab_camvid.safetensors", dice=1.0)
 degraded = dict(type="camvid", root="camvid", split="train", degradation=_dark)
 clean = dict(type="camvid", root="camvid", split="train")

@@ -105,19 +105,8 @@ def test_a_quickstart_of_maps_and_of_classes_runs(name: str, tmp_path: Path) -> 
     (bundle,) = tmp_path.glob("*.tdir")
     config = TrainConfig.from_file(ROOT / "configs" / f"{name}.py")
     assert config.val is not None
-    how = ["--data", config.val["type"], "--degradation", config.val["degradation"]["type"]]
-    argv = [
-        "benchmark",
-        "--pipeline",
-        str(bundle),
-        *how,
-        "--limit",
-        "6",
-        "--samples",
-        "5",
-        "--out",
-        str(tmp_path / "out"),
-    ]
+    data = ["--data", config.val["type"], "--degradation", config.val["degradation"]["type"], "--limit", "6"]
+    argv = ["benchmark", "--pipeline", str(bundle), *data, "--samples", "5", "--out", str(tmp_path / "out")]
     assert main([*argv, "--pictures", "1"]) == 0
     rows = json.loads((tmp_path / "out" / "record.json").read_text(encoding="utf-8"))["rows"]
     assert list(rows) == ["clean", "degraded", "restorer", "vat", "clean + restorer", "clean + vat"]

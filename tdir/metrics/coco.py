@@ -23,7 +23,7 @@ from pycocotools.cocoeval import COCOeval
 from tdir.errors import ConfigError
 from tdir.metrics.base import DetectionMetric, Objects
 from tdir.metrics.matches import ClassMatches
-from tdir.metrics.scores import DetectionScores
+from tdir.metrics.scores import AT_75, DetectionScores
 
 SIZES = ("small", "medium", "large")
 """pycocotools' ranges of areas, after that of all sizes."""
@@ -64,7 +64,7 @@ class CocoMAP(DetectionMetric):
         return DetectionScores(
             map=_mean(everything),
             ap50=_mean(everything[0]),
-            ap75=_mean(everything[5]),
+            ap75=_mean(everything[AT_75]),
             small=_mean(small),
             medium=_mean(medium),
             large=_mean(large),

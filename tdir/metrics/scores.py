@@ -14,7 +14,8 @@ from tdir.errors import DataError
 from tdir.metrics.curves import average_precisions
 from tdir.metrics.matches import ClassMatches
 
-_AT_75 = 5  # the position of 0.75 among COCO's overlaps
+AT_75 = 5
+"""The position of 0.75 among COCO's overlaps."""
 
 
 class Scores(ABC):
@@ -153,7 +154,7 @@ class DetectionScores(Scores):
         precisions = average_precisions(self.matches, times, self.curve)
         found = {"map": precisions.mean(axis=1), "ap50": precisions[:, 0]}
         if self.sized:
-            found["ap75"] = precisions[:, _AT_75]
+            found["ap75"] = precisions[:, AT_75]
         for name, matches in self.sized.items():
             found[name] = average_precisions(matches, times, self.curve).mean(axis=1)
         return defined(found)
