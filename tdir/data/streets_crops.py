@@ -42,6 +42,7 @@ class StreetsCrops(Streets):
         Range(16, whole=True).check("side", side)
         self.side = side
         self.classes = [*THINGS, STREET]
+        self._known: dict[int, tuple[int, tuple[int, int, int, int]]] = {}
 
     def truth(self, index: int) -> ClassScores:  # type: ignore[override]  # the scenes are the same, the question is not
         """What image ``index`` shows."""
@@ -70,7 +71,12 @@ class StreetsCrops(Streets):
         return *super().fingerprint(index), self.side
 
     def _chosen(self, index: int) -> tuple[int, tuple[int, int, int, int]]:
-        """The class of image ``index``, and the square of its scene."""
+        """The class of image ``index``, and the square of its scene; the scene is drawn for them once."""
+        if index not in self._known:
+            self._known[index] = self._choose(index)
+        return self._known[index]
+
+    def _choose(self, index: int) -> tuple[int, tuple[int, int, int, int]]:
         objects = Streets.truth(self, index)
         rng = np.random.default_rng([self.seed, 1, index])
         wanted = int(rng.integers(len(self.classes)))
