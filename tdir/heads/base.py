@@ -29,6 +29,7 @@ class Head(Frozen, Generic[Said]):
         task: "detection", "segmentation" or "classification".
         pads: whether images of several sizes may share a canvas, padded. A head whose answer depends on the whole image
             wants images of one size together only.
+        aligns: whether predictions hold the probability of every class, which ``align`` weighs.
         weights_name: the name or path that the weights were asked for by.
         weights_sha256: of the weight file; a bundle refers to it.
     """
@@ -36,6 +37,7 @@ class Head(Frozen, Generic[Said]):
     classes: list[str]
     task: Literal["detection", "segmentation", "classification"]
     pads: bool = True
+    aligns: bool = False
     weights_name: str
     weights_sha256: str
 
@@ -78,6 +80,10 @@ class Head(Frozen, Generic[Said]):
     def merge(self, first: Said, second: Said, iou: float = 0.7) -> Said:
         """Two predictions on the same scene as one, the higher confidence wins (Algorithm 1, line 4)."""
         raise NotImplementedError(f"{type(self).__name__} must implement merge()")
+
+    def align(self, found: Sequence[Said], like: Sequence[Said]) -> list[Said]:
+        """The predictions on a set with the shares of the classes that those on another set, ``like``, have."""
+        raise NotImplementedError(f"{type(self).__name__} must implement align(), or leave aligns False")
 
     @staticmethod
     def checked_names(names: Any, source: str) -> list[str]:

@@ -18,7 +18,7 @@ from tdir.heads import _clip
 from tdir.heads.base import Background, Head
 from tdir.registry import HEADS
 from tdir.structures import ClassScores, check_images
-from tdir.structures.scores import more_confident
+from tdir.structures.scores import aligned, more_confident
 
 
 @dataclass
@@ -65,6 +65,7 @@ class CLIP(Head[ClassScores]):
 
     task = "classification"
     pads = False
+    aligns = True
     visual: Any
     _texts: Tensor
     _scale: Tensor
@@ -152,6 +153,10 @@ class CLIP(Head[ClassScores]):
     def merge(self, first: ClassScores, second: ClassScores, iou: float = 0.7) -> ClassScores:
         """The more confident of the two."""
         return more_confident(first, second)
+
+    def align(self, found: Sequence[ClassScores], like: Sequence[ClassScores]) -> list[ClassScores]:
+        """The predictions with the mean probability of every class that ``like`` has."""
+        return aligned(found, like)
 
 
 def _file(weights: str | Path, model: Any) -> Path:

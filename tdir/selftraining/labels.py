@@ -71,29 +71,51 @@ def filtered(found: Prediction, epsilon: float) -> PseudoLabel:
 
 
 def label_degraded(
-    store: TeacherStore, head: Head, risk: NUQ | None, epsilon: float, iou: float = 0.7
+    store: TeacherStore,
+    head: Head,
+    risk: NUQ | None,
+    epsilon: float,
+    iou: float = 0.7,
+    like: TeacherStore | None = None,
 ) -> list[PseudoLabel]:
     """Y_LQ: what is predicted on the degraded images, filtered by risk; an oracle's labels have none."""
-    return [filtered(one, epsilon) for one in _on_degraded(store, head, risk, iou)]
+    return [filtered(one, epsilon) for one in _on_degraded(store, head, risk, iou, like)]
 
 
-def predictions_on_degraded(store: TeacherStore, head: Head, risk: NUQ | None, iou: float = 0.7) -> list[Prediction]:
+def predictions_on_degraded(
+    store: TeacherStore, head: Head, risk: NUQ | None, iou: float = 0.7, like: TeacherStore | None = None
+) -> list[Prediction]:
     """The predictions on the versions that the store was studied with, merged, with their scores and risk.
 
     A store that was studied with "original" holds the predictions on the image before its degradation; those are then
     the labels, which makes the training an oracle.
+
+    Args:
+        store: of the degraded images.
+        head: merges, and aligns.
+        risk: the estimate, or ``None``.
+        iou: overlap at which two boxes of a class are one object.
+        like: of the clean images, where the classes of every version are to have the shares that they have there.
     """
-    return list(_on_degraded(store, head, risk, iou))
+    return list(_on_degraded(store, head, risk, iou, like))
 
 
-def _on_degraded(store: TeacherStore, head: Head, risk: NUQ | None, iou: float) -> Iterator[Prediction]:
+def _on_degraded(
+    store: TeacherStore, head: Head, risk: NUQ | None, iou: float, like: TeacherStore | None
+) -> Iterator[Prediction]:
     """The same one by one: maps with their confidence and risk are nine times the labels that are kept of them."""
     if "original" in store.sources():
         yield from (with_risk(store.source("original", i), None) for i in range(len(store)))
         return
-    for i in range(len(store)):
-        versions = (with_risk(store.source(name, i), risk) for name in store.sources())
-        yield reduce(partial(head.merge, iou=iou), versions)
+    versions = [_version(store, name, risk) for name in store.sources()]
+    if like is not None:
+        wanted = list(_version(like, "image", None))
+        versions = [iter(head.align(list(version), wanted)) for version in versions]
+    yield from (reduce(partial(head.merge, iou=iou), same) for same in zip(*versions, strict=True))
+
+
+def _version(store: TeacherStore, name: str, risk: NUQ | None) -> Iterator[Prediction]:
+    return (with_risk(store.source(name, i), risk) for i in range(len(store)))
 
 
 def label_clean(store: TeacherStore, risk: NUQ | None) -> list[PseudoLabel]:

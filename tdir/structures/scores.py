@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor
 
 from tdir.errors import ShapeError
 from tdir.structures.base import Prediction, Size
+
+_ROUNDS, _CLOSE = 100, 1e-4  # the most rounds of an alignment, and how near to the wanted one every mean has to be
+_NONE = 1e-12  # a mean probability of nothing
 
 
 @dataclass
@@ -104,3 +107,27 @@ class ClassScores(Prediction):
 def more_confident(first: ClassScores, second: ClassScores) -> ClassScores:
     """Of two predictions on the same scene the one with the higher score, the first where they are equal."""
     return second if float(second.scores.max()) > float(first.scores.max()) else first
+
+
+def aligned(found: Sequence[ClassScores], like: Sequence[ClassScores]) -> list[ClassScores]:
+    """The predictions with one weight for each class, so that the mean probability of every class is that of ``like``.
+
+    Distribution alignment (Berthelot et al., ReMixMatch, ICLR 2020, section 3.1), over the whole set instead of a
+    running mean, and repeated until the means meet. Images without a label have no part in it and stay without one.
+    """
+    if all(one.label < 0 for one in found) or all(one.label < 0 for one in like):
+        return list(found)
+    labelled, others = _log_scores(found), _log_scores(like)
+    wanted, bias = others.exp().mean(0), torch.zeros_like(labelled[0])
+    for _ in range(_ROUNDS):
+        means = (labelled + bias).softmax(1).mean(0)
+        if float((means - wanted).abs().max()) < _CLOSE:
+            break
+        bias += wanted.clamp_min(_NONE).log() - means.clamp_min(_NONE).log()
+    scores = iter((labelled + bias).softmax(1).float())
+    return [ClassScores(next(scores), one.risk) if one.label >= 0 else one for one in found]
+
+
+def _log_scores(found: Sequence[ClassScores]) -> Tensor:
+    """``(n, C)`` float64, of those with a label: a product of many weights is a sum of these."""
+    return torch.stack([one.scores for one in found if one.label >= 0]).double().log()

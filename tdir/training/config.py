@@ -51,6 +51,9 @@ class TeacherSettings:
         dims: the most dimensions of NUQ's projected embeddings.
         neighbours: of a NUQ estimate.
         sources: the versions of a degraded image that pseudo-labels are made of, merged: "image", "restored" or both.
+        align: give the classes of each version the shares that they have on the clean set, before the merge
+            (distribution alignment); for heads that keep the probability of every class, where both sets show about the
+            same.
         oracle: take the labels of degraded images from the images before the degradation: how much there is to win.
         batch_size: images at a time.
         cache_dir: where caches are kept; ``None`` is a folder in the work dir.
@@ -63,6 +66,7 @@ class TeacherSettings:
     dims: int = 32
     neighbours: int = 50
     sources: Sequence[str] = VERSIONS
+    align: bool = False
     oracle: bool = False
     batch_size: int = 8
     cache_dir: str | None = None

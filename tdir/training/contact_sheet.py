@@ -32,7 +32,7 @@ def contact_sheet(taught: Taught, head: Head, settings: TeacherSettings, path: P
     """
     risky = taught.risk is not None and not settings.oracle
     degraded: list[Pixels] = []
-    low = predictions_on_degraded(taught.degraded, head, taught.risk, settings.iou)
+    low = predictions_on_degraded(taught.degraded, head, taught.risk, settings.iou, taught.like)
     for i in spread(len(low), rows):
         image, restored = taught.degraded.pixels(i)
         degraded += [image, drawn(restored, low[i], head.classes, settings.epsilon, risky)]

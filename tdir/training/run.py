@@ -34,13 +34,14 @@ log = logging.getLogger("tdir")
 
 @dataclass
 class Taught:
-    """What the teacher says of both sets."""
+    """What the teacher says of both sets; ``like`` is the clean one where the labels are aligned to it."""
 
     degraded: TeacherStore
     degraded_labels: list[PseudoLabel]
     clean: TeacherStore
     clean_labels: list[PseudoLabel]
     risk: NUQ | None
+    like: TeacherStore | None = None
 
 
 def build_frozen(config: TrainConfig, device: torch.device | str = "cpu") -> tuple[Restorer, Head]:
@@ -77,11 +78,14 @@ def build_teacher(
 def taught_by(teacher: Teacher, config: TrainConfig, degraded_set: ImageSet, clean_set: ImageSet) -> Taught:
     """What a teacher says of these two sets, by the settings of a config."""
     settings, head = config.teacher, teacher.head
+    if settings.align and not head.aligns:
+        raise ConfigError(f"teacher.align needs the probability of every class, and a head for {head.task} has none")
     sources = ("original",) if settings.oracle else tuple(settings.sources)
     clean, degraded = teacher.study_all([(clean_set, ("image",)), (degraded_set, sources)])
     risk = _fitted_risk(config, clean, len(head.classes)) if settings.nuq else None
-    labels = label_degraded(degraded, head, risk, settings.epsilon, settings.iou)
-    return Taught(degraded, labels, clean, label_clean(clean, risk), risk)
+    like = clean if settings.align else None
+    labels = label_degraded(degraded, head, risk, settings.epsilon, settings.iou, like)
+    return Taught(degraded, labels, clean, label_clean(clean, risk), risk, like)
 
 
 def _fitted_risk(config: TrainConfig, clean: TeacherStore, classes: int) -> NUQ | None:

@@ -209,7 +209,7 @@ def test_a_translator_is_trained_before_any_head(
         f"restorer = 'dcp'\nhead = {head}\ndegraded = {dict(data, degradation=dark)}\nclean = {data}\n"
         f"val = {val}\n"
         f"size = {size}\ntranslator = dict(type='vat-light', side=32)\nname = 'tiny'\n"
-        "teacher = dict(score=0.0, dims=2, neighbours=2, epsilon=0.9)\n"
+        f"teacher = dict(score=0.0, dims=2, neighbours=2, epsilon=0.9, align={kind == 'classes'})\n"
         "objective = dict(cycle=1.0, uncertainty='certain')\n"
         "optim = dict(steps=2, batch_size=2, warmup=1)\n"
     )

@@ -5,7 +5,7 @@ import torch
 
 from tdir.errors import ShapeError
 from tdir.structures import ClassScores
-from tdir.structures.scores import more_confident
+from tdir.structures.scores import aligned, more_confident
 
 
 def said(risk: float | None = None) -> ClassScores:
@@ -85,3 +85,39 @@ def test_scores_move_as_a_whole() -> None:
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match=r"class scores have shape \(C,\), got"):
         ClassScores(torch.zeros(shape))
+
+
+def test_an_alignment_weighs_the_classes() -> None:
+    found = [ClassScores(torch.tensor(row)) for row in ([0.8, 0.2], [0.6, 0.4])]
+    after = aligned(found, [ClassScores.of(0, 2), ClassScores.of(1, 2)])
+    # One weight w for the second class: .2w / (.8 + .2w) + .4w / (.6 + .4w) = 1 is .08 w^2 = .48.
+    weight = 6**0.5
+    expected = [0.2 * weight / (0.8 + 0.2 * weight), 0.4 * weight / (0.6 + 0.4 * weight)]
+    assert [one.scores[1].item() for one in after] == pytest.approx(expected, abs=2e-4)
+    assert [one.scores.sum().item() for one in after] == pytest.approx([1, 1])
+
+
+def test_an_alignment_that_has_nothing_to_do_changes_nothing() -> None:
+    found = [said(0.5), said(0.1)]
+    for one, before in zip(aligned(found, [said()]), found, strict=True):
+        torch.testing.assert_close(one.scores, before.scores, atol=1e-6, rtol=0)
+        assert one.risk is before.risk
+
+
+def test_images_without_a_label_are_not_aligned() -> None:
+    none = ClassScores(torch.zeros(2), torch.ones(1))
+    first = ClassScores(torch.tensor([0.9, 0.1]))
+    wanted = [ClassScores(torch.tensor([0.5, 0.5])), none]
+    after = aligned([none, first, none], wanted)
+    assert after[0] is after[2] is none
+    torch.testing.assert_close(after[1].scores, torch.tensor([0.5, 0.5]), atol=1e-3, rtol=0)
+    assert aligned([none, none], wanted) == [none, none]
+    assert aligned([first], [none]) == [first]
+
+
+def test_an_alignment_with_shares_that_cannot_be_met_is_still_a_probability() -> None:
+    certain = [ClassScores.of(0, 3)] * 2 + [ClassScores(torch.tensor([1 - 1e-6, 1e-6, 0]))]
+    after = torch.stack([one.scores for one in aligned(certain, [ClassScores.of(2, 3), ClassScores.of(1, 3)])])
+    torch.testing.assert_close(after.sum(1), torch.ones(3))
+    assert bool((after[:, 2] == 0).all())
+    assert float(after[2, 1]) > 0.99

@@ -155,6 +155,12 @@ def test_a_translator_without_a_gate_trains_on_the_labels_of_restored_images(roo
     assert opened.trained["config"]["teacher"]["sources"] == ["restored"]
 
 
+def test_boxes_cannot_be_aligned(root, tmp_path):
+    with pytest.raises(ConfigError, match=r"teacher\.align needs the probability of every class, and a head for detec"):
+        train(config(root, teacher__align=True, optim__steps=1), tmp_path)
+    assert not list((tmp_path / "cache").glob("*"))  # it is said before the teacher is asked
+
+
 def test_the_cache_lies_in_the_work_dir_unless_told_otherwise(root, tmp_path):
     wanted = config(root, teacher__cache_dir=None)
     taught = ask_teacher(wanted, *build_frozen(wanted), tmp_path)
