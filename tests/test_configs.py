@@ -54,6 +54,8 @@ def test_a_config_that_raises_is_named(tmp_path: Path) -> None:
         ({"objective.alpha": 0}, r"objective\.alpha is a number above 0, got 0"),
         ({"objective.cycle_side": 0}, r"objective\.cycle_side is a whole number from 1, got 0"),
         ({"teacher.score": 25}, r"teacher\.score is a number in \[0, 1\], got 25"),
+        ({"teacher.align": "no"}, r"teacher\.align is True or False, got 'no'"),
+        ({"teacher.oracle": 1}, r"teacher\.oracle is True or False, got 1"),
         ({"teacher.dims": 1}, r"teacher\.dims is a whole number from 2, got 1"),
         ({"teacher.sources": ["restord"]}, r"teacher\.sources has no 'restord': did you mean 'restored'"),
         ({"teacher.sources": "image"}, r"teacher\.sources is a list of image and restored, got 'image'"),

@@ -81,8 +81,14 @@ class Head(Frozen, Generic[Said]):
         """Two predictions on the same scene as one, the higher confidence wins (Algorithm 1, line 4)."""
         raise NotImplementedError(f"{type(self).__name__} must implement merge()")
 
-    def align(self, found: Sequence[Said], like: Sequence[Said]) -> list[Said]:
-        """The predictions on a set with the shares of the classes that those on another set, ``like``, have."""
+    def align(self, found: Sequence[Said], reference: Sequence[Said], score: float = 0.0) -> list[Said]:
+        """The predictions on a set with the shares of the classes that those on another set, the reference, have.
+
+        Args:
+            found: one per image, of any confidence.
+            reference: likewise, on images that show about the same.
+            score: what has less confidence than this afterwards has no label, in [0, 1].
+        """
         raise NotImplementedError(f"{type(self).__name__} must implement align(), or leave aligns False")
 
     @staticmethod

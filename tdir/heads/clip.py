@@ -154,9 +154,11 @@ class CLIP(Head[ClassScores]):
         """The more confident of the two."""
         return more_confident(first, second)
 
-    def align(self, found: Sequence[ClassScores], like: Sequence[ClassScores]) -> list[ClassScores]:
-        """The predictions with the mean probability of every class that ``like`` has."""
-        return aligned(found, like)
+    def align(
+        self, found: Sequence[ClassScores], reference: Sequence[ClassScores], score: float = 0.0
+    ) -> list[ClassScores]:
+        """The predictions with the mean probability of every class that the reference has."""
+        return aligned(found, reference, score)
 
 
 def _file(weights: str | Path, model: Any) -> Path:

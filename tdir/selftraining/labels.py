@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 
@@ -14,6 +14,8 @@ from tdir.selftraining.nuq import NUQ
 from tdir.selftraining.store import Source, TeacherStore
 from tdir.structures import Prediction
 
+Align = Callable[[Sequence[Prediction]], list[Prediction]]
+"""What gives the classes of all predictions on a set the shares of another set, see ``Head.align``."""
 MOST = 10_000
 """Predictions that a risk is fitted on; maps have hundreds on each image, and each is compared with all others."""
 
@@ -71,19 +73,14 @@ def filtered(found: Prediction, epsilon: float) -> PseudoLabel:
 
 
 def label_degraded(
-    store: TeacherStore,
-    head: Head,
-    risk: NUQ | None,
-    epsilon: float,
-    iou: float = 0.7,
-    like: TeacherStore | None = None,
+    store: TeacherStore, head: Head, risk: NUQ | None, epsilon: float, iou: float = 0.7, align: Align | None = None
 ) -> list[PseudoLabel]:
     """Y_LQ: what is predicted on the degraded images, filtered by risk; an oracle's labels have none."""
-    return [filtered(one, epsilon) for one in _on_degraded(store, head, risk, iou, like)]
+    return [filtered(one, epsilon) for one in _on_degraded(store, head, risk, iou, align)]
 
 
 def predictions_on_degraded(
-    store: TeacherStore, head: Head, risk: NUQ | None, iou: float = 0.7, like: TeacherStore | None = None
+    store: TeacherStore, head: Head, risk: NUQ | None, iou: float = 0.7, align: Align | None = None
 ) -> list[Prediction]:
     """The predictions on the versions that the store was studied with, merged, with their scores and risk.
 
@@ -92,45 +89,44 @@ def predictions_on_degraded(
 
     Args:
         store: of the degraded images.
-        head: merges, and aligns.
+        head: merges two versions.
         risk: the estimate, or ``None``.
         iou: overlap at which two boxes of a class are one object.
-        like: of the clean images, where the classes of every version are to have the shares that they have there.
+        align: is put to all predictions on a version before the merge.
     """
-    return list(_on_degraded(store, head, risk, iou, like))
+    return list(_on_degraded(store, head, risk, iou, align))
 
 
 def _on_degraded(
-    store: TeacherStore, head: Head, risk: NUQ | None, iou: float, like: TeacherStore | None
+    store: TeacherStore, head: Head, risk: NUQ | None, iou: float, align: Align | None
 ) -> Iterator[Prediction]:
     """The same one by one: maps with their confidence and risk are nine times the labels that are kept of them."""
-    if "original" in store.sources():
-        yield from (with_risk(store.source("original", i), None) for i in range(len(store)))
-        return
-    versions = [_version(store, name, risk) for name in store.sources()]
-    if like is not None:
-        wanted = list(_version(like, "image", None))
-        versions = [iter(head.align(list(version), wanted)) for version in versions]
+    oracle = "original" in store.sources()
+    names = ["original"] if oracle else store.sources()
+    versions = (_version(store, name, None if oracle else risk, align) for name in names)
     yield from (reduce(partial(head.merge, iou=iou), same) for same in zip(*versions, strict=True))
 
 
-def _version(store: TeacherStore, name: str, risk: NUQ | None) -> Iterator[Prediction]:
-    return (with_risk(store.source(name, i), risk) for i in range(len(store)))
+def _version(
+    store: TeacherStore, name: str, risk: NUQ | None, align: Align | None, fitted: bool = False
+) -> Iterator[Prediction]:
+    found = (with_risk(store.source(name, i), risk, fitted) for i in range(len(store)))
+    return found if align is None else iter(align(list(found)))
 
 
-def label_clean(store: TeacherStore, risk: NUQ | None) -> list[PseudoLabel]:
+def label_clean(store: TeacherStore, risk: NUQ | None, align: Align | None = None) -> list[PseudoLabel]:
     """Y_HQ: the predictions on the clean images, all of them kept."""
-    return [filtered(one, 1.0) for one in _on_clean(store, risk)]
+    return [filtered(one, 1.0) for one in _on_clean(store, risk, align)]
 
 
-def predictions_on_clean(store: TeacherStore, risk: NUQ | None) -> list[Prediction]:
+def predictions_on_clean(store: TeacherStore, risk: NUQ | None, align: Align | None = None) -> list[Prediction]:
     """The predictions on the clean images, with their scores and risk."""
-    return list(_on_clean(store, risk))
+    return list(_on_clean(store, risk, align))
 
 
-def _on_clean(store: TeacherStore, risk: NUQ | None) -> Iterator[Prediction]:
+def _on_clean(store: TeacherStore, risk: NUQ | None, align: Align | None) -> Iterator[Prediction]:
     whole = risk is not None and _all_fitted(store)
-    yield from (with_risk(store.source("image", i), risk, fitted=whole) for i in range(len(store)))
+    yield from _version(store, "image", risk, align, fitted=whole)
 
 
 def _all_fitted(clean: TeacherStore) -> bool:

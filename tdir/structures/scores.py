@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from tdir.structures.base import Prediction, Size
 
 _ROUNDS, _CLOSE = 100, 1e-4  # the most rounds of an alignment, and how near to the wanted one every mean has to be
 _NONE = 1e-12  # a mean probability of nothing
+log = logging.getLogger("tdir")
 
 
 @dataclass
@@ -109,25 +111,33 @@ def more_confident(first: ClassScores, second: ClassScores) -> ClassScores:
     return second if float(second.scores.max()) > float(first.scores.max()) else first
 
 
-def aligned(found: Sequence[ClassScores], like: Sequence[ClassScores]) -> list[ClassScores]:
-    """The predictions with one weight for each class, so that the mean probability of every class is that of ``like``.
+def aligned(found: Sequence[ClassScores], reference: Sequence[ClassScores], score: float = 0.0) -> list[ClassScores]:
+    """The predictions with one weight for each class, so that the mean probability of every class is the reference's.
 
     Distribution alignment (Berthelot et al., ReMixMatch, ICLR 2020, section 3.1), over the whole set instead of a
     running mean, and repeated until the means meet. Images without a label have no part in it and stay without one.
+
+    Args:
+        found: one per image.
+        reference: one per image of another set.
+        score: the least confidence of a label afterwards, in [0, 1].
     """
-    if all(one.label < 0 for one in found) or all(one.label < 0 for one in like):
+    if all(one.label < 0 for one in found) or all(one.label < 0 for one in reference):
         return list(found)
-    labelled, others = _log_scores(found), _log_scores(like)
-    wanted, bias = others.exp().mean(0), torch.zeros_like(labelled[0])
+    logarithms = _logarithms(found)
+    wanted, bias = _logarithms(reference).exp().mean(0), torch.zeros_like(logarithms[0])
     for _ in range(_ROUNDS):
-        means = (labelled + bias).softmax(1).mean(0)
-        if float((means - wanted).abs().max()) < _CLOSE:
+        means = (logarithms + bias).softmax(1).mean(0)
+        if (off := float((means - wanted).abs().max())) < _CLOSE:
             break
         bias += wanted.clamp_min(_NONE).log() - means.clamp_min(_NONE).log()
-    scores = iter((labelled + bias).softmax(1).float())
-    return [ClassScores(next(scores), one.risk) if one.label >= 0 else one for one in found]
+    else:
+        log.warning("the shares of the classes cannot be aligned: one is still off by %.3f", off)
+    scores = (logarithms + bias).softmax(1).float()
+    rows = iter(scores.masked_fill(scores.amax(1, keepdim=True) < score, 0))
+    return [ClassScores(next(rows), one.risk) if one.label >= 0 else one for one in found]
 
 
-def _log_scores(found: Sequence[ClassScores]) -> Tensor:
-    """``(n, C)`` float64, of those with a label: a product of many weights is a sum of these."""
+def _logarithms(found: Sequence[ClassScores]) -> Tensor:
+    """``(n, C)`` float64, of the scores of those with a label: a product of many weights is a sum of these."""
     return torch.stack([one.scores for one in found if one.label >= 0]).double().log()

@@ -51,9 +51,9 @@ class TeacherSettings:
         dims: the most dimensions of NUQ's projected embeddings.
         neighbours: of a NUQ estimate.
         sources: the versions of a degraded image that pseudo-labels are made of, merged: "image", "restored" or both.
-        align: give the classes of each version the shares that they have on the clean set, before the merge
-            (distribution alignment); for heads that keep the probability of every class, where both sets show about the
-            same.
+        align: give the classes of each version the shares that they have on the clean set, before ``score`` and the
+            merge (distribution alignment); for heads that keep the probability of every class, where both sets show
+            about the same.
         oracle: take the labels of degraded images from the images before the degradation: how much there is to win.
         batch_size: images at a time.
         cache_dir: where caches are kept; ``None`` is a folder in the work dir.
@@ -74,6 +74,9 @@ class TeacherSettings:
     def __post_init__(self) -> None:
         for name, allowed in _TEACHER.items():
             allowed.check(f"teacher.{name}", getattr(self, name))
+        for name in ("nuq", "align", "oracle"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"teacher.{name} is True or False, got {getattr(self, name)!r}")
         if not isinstance(self.cache_dir, str | None):
             raise ConfigError(f"teacher.cache_dir is a folder, in quotes, or None, got {self.cache_dir!r}")
         if isinstance(self.sources, str) or not self.sources:

@@ -32,12 +32,12 @@ def contact_sheet(taught: Taught, head: Head, settings: TeacherSettings, path: P
     """
     risky = taught.risk is not None and not settings.oracle
     degraded: list[Pixels] = []
-    low = predictions_on_degraded(taught.degraded, head, taught.risk, settings.iou, taught.like)
+    low = predictions_on_degraded(taught.degraded, head, taught.risk, settings.iou, taught.align)
     for i in spread(len(low), rows):
         image, restored = taught.degraded.pixels(i)
         degraded += [image, drawn(restored, low[i], head.classes, settings.epsilon, risky)]
     clean: list[Pixels] = []
-    high = predictions_on_clean(taught.clean, taught.risk)
+    high = predictions_on_clean(taught.clean, taught.risk, taught.align)
     for i in spread(len(high), rows // 2):
         image = taught.clean.pixels(i)[0]
         clean += [image, drawn(image, high[i], head.classes, 1.0, risky)]

@@ -172,7 +172,7 @@ def _amounts(labels: list[PseudoLabel], classes: list[str]) -> torch.Tensor:
 
 
 def _risk_quantiles(config: TrainConfig, taught: Taught, head: Head) -> dict[float, float]:
-    found = predictions_on_degraded(taught.degraded, head, taught.risk, config.teacher.iou, taught.like)
+    found = predictions_on_degraded(taught.degraded, head, taught.risk, config.teacher.iou, taught.align)
     risks = torch.cat([one.risk.flatten() for one in found if one.risk is not None])
     if taught.risk is None or config.teacher.oracle or not len(risks):
         return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from tdir.heads.base import Head
 from tdir.pipeline import Pipeline
 from tdir.report.records import portable
 from tdir.restorers.base import Restorer
-from tdir.selftraining.labels import PseudoLabel, fit_risk, label_clean, label_degraded
+from tdir.selftraining.labels import Align, PseudoLabel, fit_risk, label_clean, label_degraded
 from tdir.selftraining.nuq import NUQ
 from tdir.selftraining.store import TeacherStore
 from tdir.selftraining.teacher import Teacher
@@ -34,14 +35,14 @@ log = logging.getLogger("tdir")
 
 @dataclass
 class Taught:
-    """What the teacher says of both sets; ``like`` is the clean one where the labels are aligned to it."""
+    """What the teacher says of both sets, and what aligns it with the clean one, if that is wanted."""
 
     degraded: TeacherStore
     degraded_labels: list[PseudoLabel]
     clean: TeacherStore
     clean_labels: list[PseudoLabel]
     risk: NUQ | None
-    like: TeacherStore | None = None
+    align: Align | None = None
 
 
 def build_frozen(config: TrainConfig, device: torch.device | str = "cpu") -> tuple[Restorer, Head]:
@@ -70,22 +71,33 @@ def ask_teacher(
 def build_teacher(
     config: TrainConfig, restorer: Restorer, head: Head, cache_dir: Path, device: torch.device | str = "cpu"
 ) -> Teacher:
-    """The teacher of a config."""
+    """The teacher of a config.
+
+    Raises:
+        ConfigError: if an alignment is wanted of a head that cannot.
+    """
     settings = config.teacher
-    return Teacher(restorer, head, config.size, cache_dir, settings.score, settings.iou, settings.batch_size, device)
+    if settings.align and not head.aligns:
+        raise ConfigError(
+            "teacher.align=True needs a head that keeps the probability of every class, and "
+            f"{head.weights_name} is for {head.task}: set teacher.align=False"
+        )
+    score = 0.0 if settings.align else settings.score  # which labels are sure is seen after the alignment
+    return Teacher(restorer, head, config.size, cache_dir, score, settings.iou, settings.batch_size, device)
 
 
 def taught_by(teacher: Teacher, config: TrainConfig, degraded_set: ImageSet, clean_set: ImageSet) -> Taught:
     """What a teacher says of these two sets, by the settings of a config."""
     settings, head = config.teacher, teacher.head
-    if settings.align and not head.aligns:
-        raise ConfigError(f"teacher.align needs the probability of every class, and a head for {head.task} has none")
     sources = ("original",) if settings.oracle else tuple(settings.sources)
     clean, degraded = teacher.study_all([(clean_set, ("image",)), (degraded_set, sources)])
     risk = _fitted_risk(config, clean, len(head.classes)) if settings.nuq else None
-    like = clean if settings.align else None
-    labels = label_degraded(degraded, head, risk, settings.epsilon, settings.iou, like)
-    return Taught(degraded, labels, clean, label_clean(clean, risk), risk, like)
+    align: Align | None = None
+    if settings.align:
+        reference = [clean.source("image", i).found for i in range(len(clean))]
+        align = partial(head.align, reference=reference, score=settings.score)
+    labels = label_degraded(degraded, head, risk, settings.epsilon, settings.iou, align)
+    return Taught(degraded, labels, clean, label_clean(clean, risk, align), risk, align)
 
 
 def _fitted_risk(config: TrainConfig, clean: TeacherStore, classes: int) -> NUQ | None:
