@@ -28,6 +28,7 @@ SEARCH_PATH = "TDIR_WEIGHTS"
 _ASSETS = Path(__file__).parent / "assets"
 _PACKAGED = (_ASSETS, _ASSETS / "agpl")  # what is under other terms than tdir lies apart
 _WRAPPERS = ("state_dict", "model", "params")
+_IN_FOLDER = "model.safetensors"
 _AGAIN = "copy or download it again"
 _TAKES = "give a .pt, .pth or .safetensors file"
 _DETECTOR = "is a detector of ultralytics: give it as head (--head); nothing in it was run"
@@ -45,7 +46,7 @@ _LONGEST_PICKLE = 64 * 2**20
 
 
 def find(name: str | os.PathLike[str]) -> Path:
-    """The file of that name.
+    """The file of that name, or ``model.safetensors`` in the folder of that name, which ``save_pretrained`` writes.
 
     Looked at in this order: the path as given (``~`` is the home folder), the files packaged with tdir, each folder of
     the environment variable ``TDIR_WEIGHTS``.
@@ -56,11 +57,13 @@ def find(name: str | os.PathLike[str]) -> Path:
     folders = [entry for entry in os.environ.get(SEARCH_PATH, "").split(os.pathsep) if entry]
     given = Path(os.path.expanduser(name))
     packaged = [folder / name for folder in _PACKAGED]
-    places = [given, *packaged, *(Path(os.path.expanduser(folder)) / name for folder in folders)]
-    for place in places:
-        if os.path.isfile(place):
-            return place
-    looked_at = ", ".join(f"{place} (a folder)" if os.path.isdir(place) else str(place) for place in places)
+    places = dict.fromkeys([given, *packaged, *(Path(os.path.expanduser(folder)) / name for folder in folders)])
+    for file in (file for place in places for file in (place, place / _IN_FOLDER)):
+        if os.path.isfile(file):
+            return file
+    looked_at = ", ".join(
+        f"{place} (a folder without {_IN_FOLDER})" if os.path.isdir(place) else str(place) for place in places
+    )
     unset = "" if folders else f" ({SEARCH_PATH} is not set)"
     raise WeightsError(
         f"no weight file {str(name)!r}; looked at: {looked_at}{unset}: give the path of a file, or set {SEARCH_PATH} "

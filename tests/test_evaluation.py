@@ -192,6 +192,17 @@ def test_differences_are_paired(pipeline: Pipeline) -> None:
     data_set = Degraded(Squares(), Dim())
     rows = {**base_rows(pipeline, data_set), **vat_rows(pipeline, data_set)}
     found = differences(rows, Bootstrap(50))
+    pairs = [
+        "vat - degraded",
+        "vat - restorer",
+        "restorer - degraded",
+        "clean + vat - clean",
+        "clean + restorer - clean",
+    ]
+    assert list(found) == pairs
+    beside = differences({"dcp": rows["degraded"], "degraded": rows["degraded"], "vat": rows["vat"]}, Bootstrap(50))
+    assert list(beside) == ["vat - dcp", "vat - degraded"]
+    assert beside["vat - dcp"] == found["vat - degraded"]
     assert found["vat - degraded"]["map"]["difference"] == pytest.approx(1)
     assert found["vat - degraded"]["map"]["above"] == 1
     assert found["clean + vat - clean"]["map"]["low"] == found["clean + vat - clean"]["map"]["high"] == 0

@@ -73,13 +73,22 @@ def test_find_knows_the_home_folder(places: dict[str, Path], monkeypatch: pytest
     assert weights.find("net.pth") == places["first"] / "net.pth"
 
 
+def test_find_takes_a_folder_of_save_pretrained(places: dict[str, Path]) -> None:
+    (places["second"] / "net").mkdir()
+    (places["second"] / "net" / "model.safetensors").write_bytes(b"x")
+    for name in ("net", places["second"] / "net"):
+        assert weights.find(name) == places["second"] / "net" / "model.safetensors"
+    (places["first"] / "net").write_bytes(b"x")
+    assert weights.find("net") == places["first"] / "net"
+
+
 def test_find_lists_every_place(places: dict[str, Path]) -> None:
     (places["first"] / "net.pth").mkdir()
     with pytest.raises(WeightsError) as caught:
         weights.find("net.pth")
     for folder in ("assets", "first", "second"):
         assert str(places[folder] / "net.pth") in str(caught.value)
-    assert f"{places['first'] / 'net.pth'} (a folder)" in str(caught.value)
+    assert f"{places['first'] / 'net.pth'} (a folder without model.safetensors)" in str(caught.value)
     assert "is not set" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""segmentation-models-pytorch's networks as a frozen head: DeepLabV3+ and every other architecture it has."""
+"""segmentation-models-pytorch's networks as a frozen head: DeepLabV3+ and the others that it has, but for DPT."""
 
 from __future__ import annotations
 
@@ -59,8 +59,9 @@ class DeepLab(Head[SemanticMap]):
     """A segmentation network of SMP; sizes are padded to a multiple of 32 by repeating the border, and cropped back.
 
     Args:
-        weights: a file of its tensors. Their network is told by ``model`` and ``encoder``, or by the file:
-            ``tdir train-head`` writes it into the header, SMP's ``save_pretrained`` into ``config.json`` beside it.
+        weights: a file of its tensors, or the folder that SMP's ``save_pretrained`` writes. Their network is told by
+            ``model`` and ``encoder``, or by the file: ``tdir train-head`` writes it into the header, SMP into
+            ``config.json`` beside the file.
         model: an architecture of SMP with its default settings, such as "deeplabv3plus" or "unet"; not DPT.
         encoder: an encoder of SMP, such as "mobilenet_v2".
         names: of the outputs, in order.

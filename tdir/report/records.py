@@ -32,7 +32,10 @@ from tdir.metrics.scores import Scores
 from tdir.pipeline import Pipeline
 
 FORMAT = 1
-PACKAGES = ("torchvision", "torchmetrics", "ultralytics", "numpy", "pycocotools")
+PACKAGES = (
+    "torchvision", "torchmetrics", "ultralytics", "segmentation-models-pytorch", "timm", "open_clip_torch", "numpy",
+    "pycocotools", "scikit-learn",
+)  # fmt: skip
 PATHS = ("weights", "model", "root", "cache_dir")
 """Settings that hold a file or a folder."""
 

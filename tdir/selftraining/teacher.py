@@ -95,9 +95,9 @@ class Teacher:
         if self.head.task != "segmentation":
             return 0.0
         with torch.no_grad():
-            outputs = self.head(torch.full((1, 3, 64, 64), PAD_VALUE, device=self.device))
+            outputs = self.head(torch.full((1, 3, self.size, self.size), PAD_VALUE, device=self.device))
             (said,) = self.head.embed(outputs, self.head.decode(outputs))
-        return 2 + 2 * said.numel() / 64**2
+        return 2 + 2 * said.numel() / self.size**2
 
     def study(self, data_set: ImageSet, sources: tuple[str, ...]) -> TeacherStore:
         """The cache of a data set, found on disk or made.

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,14 +24,14 @@ from tdir.metrics.scores import names_of, shortly
 from tdir.pipeline import Pipeline
 from tdir.ranges import COUNT, NATURAL
 from tdir.registry import closest
-from tdir.report.records import environment, portable
+from tdir.report.records import environment, portable, portable_command
 from tdir.restorers.identity import Identity
 from tdir.training.by_openclip import OpenCLIPTraining
 from tdir.training.by_smp import SMPTraining
 from tdir.training.by_torchvision import TorchvisionTraining
 from tdir.training.by_ultralytics import UltralyticsTraining
 from tdir.training.config import build_data, checked, read_config
-from tdir.weights import sha256
+from tdir.weights import find, sha256
 
 log = logging.getLogger("tdir")
 BY = {
@@ -88,8 +90,8 @@ def train_head(config: HeadConfig, work_dir: Path, device: torch.device | str = 
 
     Args:
         config: the whole training.
-        work_dir: where the weights go, ``<name>.pt``, ``.pth`` or ``.safetensors``, and ``<name>.json`` with the config
-            and the scores.
+        work_dir: where the weights go, ``<name>.pt``, ``.pth`` or ``.safetensors``, and ``<name>.json`` with the
+            command, the config, the scores, how long the training took, and the sha256 of what it began and ended with.
         device: where to train.
 
     Returns:
@@ -103,9 +105,11 @@ def train_head(config: HeadConfig, work_dir: Path, device: torch.device | str = 
     work_dir.mkdir(parents=True, exist_ok=True)
     sets = {split: readable(build_data(getattr(config, split)))[0] for split in ("train", "val")}
     file = work_dir / f"{config.name}{config.by.suffix}"
+    started = time.perf_counter()
     config.by.train(sets, config.size, config.seed, file, device)
+    seconds = round(time.perf_counter() - started)
     head = config.by.head(file, sets["train"].classes).to(device)
-    record = {**_record(config, head, sets["val"]), "sha256": sha256(file)}
+    record = {**_record(config, head, sets["val"]), "seconds": seconds, "sha256": sha256(file)}
     file.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return file
 
@@ -113,4 +117,13 @@ def train_head(config: HeadConfig, work_dir: Path, device: torch.device | str = 
 def _record(config: HeadConfig, head: Head, val: ImageSet) -> dict[str, Any]:
     scores = evaluate(Pipeline(Identity(), None, head, config.size), val)
     log.info("%s %s on %d images", names_of(scores), shortly(scores), len(val))
-    return {"config": portable(asdict(config)), "scores": scores.as_dict(), "environment": environment()}
+    began_with = {
+        name: sha256(find(value)) for name, value in vars(config.by).items() if name.endswith("_weights") and value
+    }
+    return {
+        "command": portable_command(sys.argv),
+        "config": portable(asdict(config)),
+        "began_with": began_with,
+        "scores": scores.as_dict(),
+        "environment": environment(),
+    }

@@ -16,16 +16,8 @@ from safetensors.torch import save_file
 import tdir
 from tdir.cli import main
 from tdir.data.camvid import CLASSES
-from tdir.heads._clip import HEADER as CLIP_HEADER
-from tdir.heads._clip import network as clip_network
 from tdir.heads.deeplab import HEADER, network
-
-CIFAR = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-CLIP_CONFIG = {
-    "embed_dim": 16,
-    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
-    "text_cfg": {"context_length": 16, "width": 16, "heads": 2, "layers": 1},
-}
+from tests.classes import write_cifar, write_clip
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +33,7 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    described = {"model_cfg": CLIP_CONFIG, "preprocess_cfg": {}, "names": CIFAR}
-    tensors = {name: value.contiguous() for name, value in clip_network(CLIP_CONFIG, "a test").state_dict().items()}
-    file = tmp_path_factory.mktemp("head") / "tiny_clip.safetensors"
-    save_file(tensors, file, {CLIP_HEADER: json.dumps(described)})
-    return file
+    return write_clip(tmp_path_factory.mktemp("head") / "tiny_clip.safetensors")
 
 
 @pytest.fixture
@@ -68,14 +55,7 @@ def camvid(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cifar(tmp_path: Path) -> Path:
-    folder = tmp_path / "cifar10" / "cifar-10-batches-bin"
-    folder.mkdir(parents=True)
-    (folder / "batches.meta.txt").write_text("\n".join(CIFAR) + "\n")
-    rng = np.random.default_rng(0)
-    records = [bytes([label]) + rng.integers(0, 256, 3072, dtype=np.uint8).tobytes() for label in range(10)]
-    for name in ("data_batch_1.bin", "test_batch.bin"):
-        (folder / name).write_bytes(b"".join(records))
-    return folder.parent
+    return write_cifar(tmp_path / "cifar10")
 
 
 @pytest.fixture
@@ -158,6 +138,17 @@ def test_a_plain_benchmark_of_classes_has_roc_curves(clip: Path, cifar: Path, tm
     page = (tmp_path / "out/page.html").read_text(encoding="utf-8")
     assert "True positive rate over false positive rate" in page
     assert "<th>accuracy</th><th>images</th>" in page
+
+
+def test_a_sweep_of_classes_has_roc_curves_of_every_row(clip: Path, cifar: Path, tmp_path: Path) -> None:
+    argv = ["cifar-dark", "--data-root", str(cifar), "--restorer", "identity", "--head", f"clip:{clip}"]
+    assert main(["benchmark", *argv, "--beside", "dcp", "--samples", "20", "--out", str(tmp_path / "out")]) == 0
+    record = record_of(tmp_path / "out")
+    assert list(record["columns"]) == ["clean", "low light"]
+    assert list(record["columns"]["low light"]["rows"]) == ["degraded", "dcp", "restorer", "clean"]
+    page = (tmp_path / "out/page.html").read_text(encoding="utf-8")
+    assert "True positive rate over false positive rate" in page
+    assert "| dcp " in (tmp_path / "out/table.md").read_text()
 
 
 def test_head_and_set_are_for_one_task(

@@ -187,6 +187,7 @@ def test_what_smp_saved_opens(tmp_path: Path) -> None:
     images = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(head(images).logits.softmax(1), model(normalised(images)))
+    assert state_hash(tdir.head("deeplab", tmp_path, names=NAMES, classes=["sky"])) == state_hash(head)
     with pytest.raises(ConfigError, match=r"model\.safetensors does not say its names: give head 'deeplab' model="):
         DeepLab(tmp_path / "model.safetensors")
 

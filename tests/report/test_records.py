@@ -15,6 +15,7 @@ from tdir.metrics.coco import CocoMAP
 from tdir.metrics.protocols import PROTOCOLS
 from tdir.metrics.scores import DetectionScores
 from tdir.report.records import (
+    PACKAGES,
     compare,
     describe_classes,
     describe_data,
@@ -87,7 +88,7 @@ def test_rows_are_compared(rows: dict[str, DetectionScores]) -> None:
 def test_the_environment_names_versions_and_no_machine() -> None:
     found = environment()
     assert found["versions"]["tdir"] == tdir.__version__
-    assert all(found["versions"][name] for name in ("python", "torch", "torchvision", "numpy", "pycocotools"))
+    assert all(found["versions"][name] for name in ("python", "torch", *PACKAGES))
     assert found["machine"]["cpu"]
     assert found["machine"]["cores"] >= 1
     # The host's name might stand in the processor's by accident only when it is very short.

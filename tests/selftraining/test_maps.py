@@ -49,6 +49,14 @@ def stores(teacher, hazy, clean) -> tuple[TeacherStore, TeacherStore]:
     return teacher.study(hazy.subset(range(3)), BOTH), teacher.study(clean, ("image",))
 
 
+def test_the_size_of_a_cache_is_told_for_networks_of_large_images_alone(restorer, hazy, tmp_path):
+    head = parts.head("deeplab", model="pan", encoder="mobilenet_v2", names=CLASSES)
+    with torch.no_grad(), pytest.raises(RuntimeError):
+        head(torch.rand(1, 3, 64, 64))
+    teacher = Teacher(restorer, head, 160, tmp_path / "cache")
+    assert teacher.expected_bytes(hazy, BOTH) > teacher.expected_bytes(hazy, ("image",)) > teacher.expected_bytes(hazy)
+
+
 def test_the_cache_keeps_what_the_head_said(teacher, segmenter, stores):
     again = TeacherStore(stores[0].folder)
     seen = set()

@@ -16,7 +16,9 @@ from tdir.frozen import state_hash
 from tdir.heads.deeplab import HEADER, DeepLab, network
 from tdir.structures import IGNORE
 from tdir.training.by_smp import SMPTraining, _example
+from tdir.training.head import HeadConfig, train_head
 from tdir.training.optim import OptimSettings
+from tdir.weights import sha256
 
 CPU = torch.device("cpu")
 
@@ -93,6 +95,20 @@ def test_an_encoder_can_start_with_weights_of_its_own(camvid: CamVid, tmp_path: 
         small(encoder="resnet18", encoder_weights=by.encoder_weights).train({"train": camvid}, 72, 0, file, CPU)
     with pytest.raises(WeightsError, match="no weight file 'nowhere.pth'"):
         small(encoder_weights="nowhere.pth").train({"train": camvid}, 72, 0, file, CPU)
+
+
+def test_the_record_tells_what_it_began_with(camvid: CamVid, tmp_path: Path) -> None:
+    start = tmp_path / "start.pth"
+    described = {"model": "unet", "encoder": "mobilenet_v2", "names": list(CLASSES)}
+    torch.save(network(described, "a test").get_submodule("encoder").state_dict(), start)
+    data = {"type": "camvid", "root": str(camvid.root), "split": "train"}
+    for weights in (None, str(start)):
+        config = HeadConfig(small(1, encoder_weights=weights), data, data, size=72, name="tiny")
+        record = json.loads(train_head(config, tmp_path).with_suffix(".json").read_text())
+        assert record["began_with"] == ({"encoder_weights": sha256(start)} if weights else {})
+        assert record["seconds"] >= 0
+        assert "pytest" in record["command"]
+        assert str(tmp_path) not in json.dumps(record)
 
 
 def test_image_and_labels_move_together() -> None:
