@@ -1,7 +1,8 @@
 """SCL-LLE's Table 4, a DeepLabV3+ on three cities of Cityscapes in the dark, with rows of one's own.
 
     python benchmarks/scl_lle_table.py --data-root downloads --pipeline sci_deeplab_cityscapes.tdir \
-        --beside dcp sci:sci/easy.pt sci:sci/medium.pt sci:sci/difficult.pt zerodce:zero_dce/Epoch99.pth
+        --beside dcp sci:sci/easy.pt sci:sci/medium.pt sci:sci/difficult.pt zerodce:zero_dce/Epoch99.pth \
+        zerodce:scl_lle/SCL-LLE.pth rave:rave/rave_paired.pth
 
 Everything else is for ``tdir benchmark cityscapes-dark``, whose record and page stay in the work dir; where they are
 already, nothing is scored again. The paper does not name its DeepLabV3+: with another one the rows are not comparable

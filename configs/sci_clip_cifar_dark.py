@@ -12,7 +12,7 @@ val = dict(type="cifar10", root="cifar10", split="test", degradation=_dark)
 size = 32
 # No mix: half of a dark image and half of one by day is one by day, with the labels of both.
 objective = dict(alpha=None)
-# In the dark a head favours some classes: of 8,000 images, about 800 of each class, 15 % are frogs to it and 5 % dogs.
+# In the dark this head takes many images for frogs and few for dogs: the labels get the clean set's shares.
 teacher = dict(score=0.5, epsilon=0.9, align=True, batch_size=64)
 optim = dict(steps=800, batch_size=64)
 name = "sci_clip_cifar_dark"
