@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,18 @@ def test_batches_and_a_restart_change_nothing() -> None:
     for part in (slice(0, 2), slice(2, 5)):
         metric.update(predictions[part], truths[part])
     assert metric.compute() == scored(predictions, truths)
+
+
+def test_no_map_is_kept() -> None:
+    """What is held of an image is as large for large images as for small ones."""
+    held = []
+    for size in ((8, 8), (256, 512)):
+        metric = ConfusionMatrix(NAMES)
+        for _ in range(4):
+            metric.update(noise(1, size=size), noise(1, size=size))
+        held.append(len(pickle.dumps(metric)))
+        assert metric.compute().images == 4
+    assert held[0] == held[1] < 4 * 64 * 8
 
 
 def test_groups_are_scored_apart() -> None:
