@@ -1,6 +1,6 @@
 """What a trained bundle says of pictures and folders: objects, maps or classes, as its head does.
 
-Below --out: pictures/ with boxes and labels, detections.jsonl with one line for each image, with the head of a
+Below --out: pictures/ with boxes and labels, predictions.jsonl with one line for each image, with the head of a
 segmentation maps/ with the number of the class of each pixel, 255 for none, and, with --save-enhanced, enhanced/ with
 what the head saw. Folders are searched through and through and keep their shape.
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     pipeline.size = args.size or pipeline.size
     args.out.mkdir(parents=True, exist_ok=True)
     read = objects = 0
-    with (args.out / "detections.jsonl").open("w", encoding="utf-8") as lines:
+    with (args.out / "predictions.jsonl").open("w", encoding="utf-8") as lines:
         size = BatchSize(args.batch_size or automatic(pipeline))
         for batch in _batches(sources, whole_companies(size.images)):
             images = [image for _, image in batch]

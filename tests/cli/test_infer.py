@@ -29,7 +29,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def lines(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "detections.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
 
 
 def files(out: Path) -> set[str]:
@@ -41,7 +41,7 @@ def test_a_tree_keeps_its_shape(bundle: Path, tree: Path, tmp_path: Path, capsys
     argv = [str(tree), "--pipeline", str(bundle), "--out", str(out), "--score", "0", "--save-enhanced"]
     assert main(["infer", *argv, "--batch-size", "1"]) == 0
     names = ["a.png", "deep/b.jpg"]
-    assert files(out) == {"detections.jsonl", *(f"{k}/{n}" for k in ("pictures", "enhanced") for n in names)}
+    assert files(out) == {"predictions.jsonl", *(f"{k}/{n}" for k in ("pictures", "enhanced") for n in names)}
 
     found = lines(out)
     assert [(entry["image"], entry["width"], entry["height"]) for entry in found] == [

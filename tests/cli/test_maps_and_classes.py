@@ -164,7 +164,7 @@ def test_head_and_set_are_for_one_task(
 def test_maps_are_written_as_numbers_of_classes(bundle: Path, camvid: Path, tmp_path: Path) -> None:
     out = tmp_path / "said"
     assert main(["infer", str(camvid / "val"), "--pipeline", str(bundle), "--out", str(out)]) == 0
-    lines = [json.loads(line) for line in (out / "detections.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
     assert [line["map"] for line in lines] == ["maps/0.png.png", "maps/1.png.png"]
     pipeline = tdir.load(bundle)
     for line in lines:
@@ -180,7 +180,7 @@ def test_classes_are_written_with_their_scores(clip: Path, camvid: Path, tmp_pat
     out = tmp_path / "said"
     argv = ["infer", str(camvid / "val/0.png"), "--pipeline", str(tmp_path / "clip.tdir"), "--head", f"clip:{clip}"]
     assert main([*argv, "--out", str(out)]) == 0
-    line = json.loads((out / "detections.jsonl").read_text())
+    line = json.loads((out / "predictions.jsonl").read_text())
     assert line["class"] == max(line["scores"], key=line["scores"].get)
     assert sum(line["scores"].values()) == pytest.approx(1, abs=1e-3)
 
