@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tdir.errors import DataError
+from tdir.selftraining import labels as labels_module
 from tdir.selftraining.labels import (
     filtered,
     fit_risk,
@@ -66,7 +67,7 @@ def test_without_a_kept_box_there_is_no_uncertainty():
 def test_without_an_estimate_nothing_is_risky():
     found = predictions()
     source = Source(Detections(found.boxes, found.labels, found.scores), torch.zeros(3, 5))
-    assert with_risk(source, None).risk.tolist() == [0, 0, 0]
+    assert [one.risk.tolist() for one in with_risk([source, source], None)] == [[0, 0, 0]] * 2
 
 
 def test_degraded_labels_are_merged_from_both_versions(stores, head):
@@ -119,10 +120,26 @@ def test_uncertainty_is_the_mean_risk_of_what_is_kept(stores, risk):
 
 
 def test_a_clean_prediction_does_not_vouch_for_itself(stores, risk):
-    embeddings = [stores[1].source("image", i).embeddings for i in range(len(stores[1]))]
+    embeddings = torch.cat([stores[1].source("image", i).embeddings for i in range(len(stores[1]))])
     found = torch.cat([one.risk for one in predictions_on_clean(stores[1], risk)])
-    assert torch.equal(found, torch.cat([risk.risk(one, fitted=True).total for one in embeddings]))
-    assert not torch.equal(found, torch.cat([risk.risk(one).total for one in embeddings]))
+    assert torch.equal(found, risk.risk(embeddings, fitted=True).total)
+    assert not torch.equal(found, risk.risk(embeddings).total)
+
+
+def test_the_risk_of_many_is_asked_for_at_once(stores, risk, monkeypatch):
+    """And falls to the images that it is of, however many embeddings these have."""
+    store, asked, ask = stores[0], [], risk.risk
+    monkeypatch.setattr(risk, "risk", lambda vectors, fitted: asked.append(len(vectors)) or ask(vectors, fitted))
+    for most, queries in ((1, None), (20, None), (10_000, 1)):
+        monkeypatch.setattr(labels_module, "_AT_ONCE", most)
+        asked.clear()
+        sources = [store.source("image", i) for i in range(len(store))]
+        found = list(with_risk(sources, risk))
+        assert sum(asked) == sum(len(one.embeddings) for one in sources)
+        assert len(asked) == queries or all(count >= most for count in asked[:-1])
+        for one, source in zip(found, sources, strict=True):
+            assert torch.equal(one.boxes, source.found.boxes)
+            torch.testing.assert_close(one.risk, ask(source.embeddings).total, atol=0.1, rtol=0)
 
 
 def test_the_same_labels_twice(stores, head):
