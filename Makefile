@@ -33,8 +33,10 @@ QUICK = work_dirs/$@
 ifdef SHORT
 QUICK_TRAIN := optim.steps=20 degraded.count=40 clean.count=40
 QUICK_IMAGES := 20
+QUICK_CROPS := 200
 else
 QUICK_IMAGES := 100
+QUICK_CROPS := 500
 endif
 
 quickstart: QUICK_CONFIG := aodnet_yolo_streets
@@ -47,7 +49,7 @@ quickstart-classes: QUICK_CONFIG := sci_clip_streets_dark
 quickstart-classes: QUICK_BUNDLE := streets_crops_dark
 quickstart-classes: QUICK_DATA := --data streets_crops \
 	--degradation low_light --degradation-options gamma=[1.5,5.0] shot=0.0 read=0.0
-quickstart-classes: QUICK_IMAGES := $(QUICK_IMAGES)0
+quickstart-classes: QUICK_IMAGES = $(QUICK_CROPS)
 
 quickstart quickstart-maps quickstart-classes: $(STAMP)
 	@rm -rf $(QUICK)

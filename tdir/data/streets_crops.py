@@ -17,13 +17,15 @@ STREET = "street"
 """The class of an image without an object."""
 _LEAST = 24  # pixels of the longer side of an object
 _MARGIN = 1.3  # of a crop around an object
+_ROOM = 64 * 2**20  # bytes
 
 
 @DATASETS.register_module("streets_crops")
 class StreetsCrops(Streets):
     """Image ``i`` shows one object of scene ``i``, or a place without one; its truth is what that is.
 
-    Which object is left to chance, the rarer classes first. A crop is a square around it, a third larger.
+    Which object is left to chance, the rarer classes first. A crop is a square around it, a third larger. A scene takes
+    long to be drawn for so little, and most that look at a set look at it several times: up to 64 MB of crops are kept.
 
     Args:
         split: "train", "val" or "test", which share no scene.
@@ -43,6 +45,7 @@ class StreetsCrops(Streets):
         self.side = side
         self.classes = [*THINGS, STREET]
         self._known: dict[int, tuple[int, tuple[int, int, int, int]]] = {}
+        self._kept: dict[int, Pixels] = {}
 
     def truth(self, index: int) -> ClassScores:  # type: ignore[override]  # the scenes are the same, the question is not
         """What image ``index`` shows."""
@@ -50,11 +53,16 @@ class StreetsCrops(Streets):
 
     def image(self, index: int) -> Pixels:
         """The square around what image ``index`` shows."""
+        if index in self._kept:
+            return self._kept[index].copy()
         scene = super().image(index)
         left, top, right, bottom = self._chosen(index)[1]
-        return np.asarray(
+        crop: Pixels = np.asarray(
             cv2.resize(scene[top:bottom, left:right], (self.side, self.side), interpolation=cv2.INTER_AREA)
         )
+        if (len(self._kept) + 1) * crop.nbytes <= _ROOM:
+            self._kept[index] = crop.copy()
+        return crop
 
     def depth(self, index: int) -> Depth:
         """The depth of what image ``index`` shows."""

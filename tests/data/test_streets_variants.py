@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tdir.data import streets_crops
 from tdir.data.layouts import without_files
 from tdir.data.streets import SEMANTIC_CLASSES, Streets
 from tdir.data.streets_crops import STREET, StreetsCrops
@@ -54,6 +55,23 @@ def test_a_crop_depends_on_its_number_alone() -> None:
     few, many = StreetsCrops("val", 3), StreetsCrops("val", 9)
     assert np.array_equal(few.image(2), many.image(2))
     assert few.fingerprint(2) != StreetsCrops("val", 3, side=32).fingerprint(2)
+
+
+@pytest.mark.parametrize(("room", "drawn"), [(2**20, [0, 1]), (16 * 16 * 3, [0, 1, 1]), (0, [0, 0, 0, 1, 1])])
+def test_crops_are_kept_while_there_is_room(room: int, drawn: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    crops, draw, seen = StreetsCrops("val", 2, side=16), Streets.image, []
+    for i in range(2):
+        crops.truth(i)
+    monkeypatch.setattr(streets_crops, "_ROOM", room)
+    monkeypatch.setattr(Streets, "image", lambda self, i: seen.append(i) or draw(self, i))
+    first = crops.image(0)
+    expected = first.copy()
+    for _ in range(2):  # whoever was given one may paint over it
+        first[:] = 0
+        first = crops.image(0)
+        assert np.array_equal(first, expected)
+    assert np.array_equal(crops.image(1), crops.image(1))
+    assert seen == drawn
 
 
 def test_both_are_there_without_a_file() -> None:
