@@ -57,7 +57,7 @@ def cases(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("head", chosen, ids=[case_id(CASES[k]) for k in chosen], indirect=True)
 
 
-DETECTORS, SEGMENTERS = of_task("detection"), of_task("segmentation")
+DETECTORS, SEGMENTERS, CLASSIFIERS = map(of_task, ("detection", "segmentation", "classification"))
 
 
 def case_id(case: tuple[str, dict[str, Any]]) -> str:
@@ -287,6 +287,26 @@ def test_merging_keeps_the_higher_confidence(head: Head) -> None:
     assert [score for _, score, _ in found] == pytest.approx([0.3, 0.6, 0.5])
     assert found[1][2] == [0, 0, 10, 11]
     assert len(head.merge(first, Detections.empty(scored=True))) == 2
+
+
+@cases(*CLASSIFIERS)
+def test_merging_keeps_the_more_confident_image(head: Head) -> None:
+    unsure, sure = ClassScores(torch.tensor([0.5, 0.3, 0.2])), ClassScores(torch.tensor([0.2, 0.2, 0.6]))
+    assert head.merge(unsure, sure) is head.merge(sure, unsure) is sure
+    assert head.merge(sure, ClassScores(torch.zeros(3))) is sure
+
+
+def test_what_aligns_gives_the_shares_of_the_reference(head: Head) -> None:
+    if not head.aligns:
+        with pytest.raises(NotImplementedError, match=r"must implement align\(\), or leave aligns False"):
+            head.align([], [])
+        return
+    with torch.no_grad():
+        found, reference = (head.decode(head(torch.rand(8, 3, 64, 64) * light), score=0.0) for light in (0.1, 1))
+    wanted = torch.stack([one.scores for one in reference]).mean(0)
+    aligned = head.align(found, reference)
+    torch.testing.assert_close(torch.stack([one.scores for one in aligned]).mean(0), wanted, atol=1e-3, rtol=0)
+    assert [one.label for one in head.align(found, reference, score=1.0)] == [-1] * 8
 
 
 @cases(*SEGMENTERS)
