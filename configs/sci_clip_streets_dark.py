@@ -10,7 +10,7 @@ degraded = dict(type="streets_crops", split="train", count=2000, seed=2, degrada
 clean = dict(type="streets_crops", split="train", count=2000, seed=3)
 val = dict(type="streets_crops", split="test", count=500, degradation=_dark)
 size = 64
-objective = dict(alpha=None)  # no mix, as in sci_clip_cifar_dark.py
-teacher = dict(score=0.5, batch_size=64)
+objective = dict(alpha=None)  # no mix, and labels with the shares of the clean set, as in sci_clip_cifar_dark.py
+teacher = dict(score=0.5, align=True, batch_size=64)
 optim = dict(steps=300, batch_size=32)
 name = "streets_crops_dark"
