@@ -10,7 +10,7 @@ degraded = dict(type="streets_maps", split="train", count=400, seed=2, degradati
 clean = dict(type="streets_maps", split="train", count=400, seed=3)
 val = dict(type="streets_maps", split="test", count=200, degradation=_haze)
 objective = dict(alpha=None, clean_through_gate=1.0)
-# What this head says of the haze as it is is wrong with confidence: with it among the labels VaT stays below AOD-Net.
+# In haze this head is wrong with confidence: with labels of the images as they are, VaT stays below AOD-Net.
 teacher = dict(score=0.5, epsilon=0.9, sources=["restored"])
 optim = dict(steps=250)
 name = "streets_maps_haze"
