@@ -245,8 +245,8 @@ def recovered_by_class(rows: Mapping[str, Scores], row: str) -> dict[str, float]
 
 
 def differences(rows: Mapping[str, Scores], bootstrap: Bootstrap) -> dict[str, object]:
-    """Paired bootstraps over images: what VaT wins over every other row and the restorer over none on the same images,
-    and what both do to clean ones."""
+    """Paired bootstraps over images: VaT against every row of the same images, the restorer against none, and both on
+    clean images."""
     pairs = [("vat", row) for row in rows if row != "vat" and "clean" not in row.split(" + ")]
     pairs += [("restorer", "degraded"), ("clean + vat", "clean"), ("clean + restorer", "clean")]
     return {f"{a} - {b}": bootstrap.difference(rows[a], rows[b]) for a, b in pairs if a in rows and b in rows}

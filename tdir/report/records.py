@@ -36,7 +36,7 @@ PACKAGES = (
     "torchvision", "torchmetrics", "ultralytics", "segmentation-models-pytorch", "timm", "open_clip_torch", "numpy",
     "pycocotools", "scikit-learn",
 )  # fmt: skip
-PATHS = ("weights", "model", "root", "cache_dir")
+PATHS = ("weights", "encoder_weights", "model", "root", "cache_dir")
 """Settings that hold a file or a folder."""
 
 

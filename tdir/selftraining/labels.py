@@ -69,6 +69,9 @@ def with_risk(sources: Iterable[Source], risk: NUQ | None, fitted: bool = False)
         return
     for some in _together(sources):
         counts = [len(source.embeddings) for source in some]
+        if not any(counts):
+            yield from (source.found.with_risk(None) for source in some)
+            continue
         totals = risk.risk(torch.cat([source.embeddings for source in some]), fitted=fitted).total.split(counts)
         yield from (source.found.with_risk(total) for source, total in zip(some, totals, strict=True))
 
@@ -76,11 +79,13 @@ def with_risk(sources: Iterable[Source], risk: NUQ | None, fitted: bool = False)
 def _together(sources: Iterable[Source]) -> Iterator[list[Source]]:
     """As many at a time as have so many embeddings: neighbours are found faster for many than for one after another."""
     some: list[Source] = []
+    count = 0
     for source in sources:
         some.append(source)
-        if sum(len(one.embeddings) for one in some) >= _AT_ONCE:
+        count += len(source.embeddings)
+        if count >= _AT_ONCE:
             yield some
-            some = []
+            some, count = [], 0
     if some:
         yield some
 

@@ -100,6 +100,7 @@ def test_the_environment_names_versions_and_no_machine() -> None:
     [
         ({"type": "aodnet", "weights": "/a/b/dehazer.pth"}, {"type": "aodnet", "weights": "dehazer.pth"}),
         ({"weights": "aodnet/dehazer.pth"}, {"weights": "dehazer.pth"}),
+        ({"encoder_weights": "of/imagenet.pth"}, {"encoder_weights": "imagenet.pth"}),
         ({"root": "../shared/voc5"}, {"root": "voc5"}),
         ({"classes": ["car/van", "bus"]}, {"classes": ["car/van", "bus"]}),
         ({"other": "/home/me/file"}, {"other": "file"}),

@@ -126,6 +126,11 @@ def test_a_clean_prediction_does_not_vouch_for_itself(stores, risk):
     assert not torch.equal(found, risk.risk(embeddings).total)
 
 
+def test_images_without_a_prediction_have_none_to_ask_about(risk):
+    none = Source(Detections.empty(scored=True), torch.zeros(0, 7))  # of no length that the estimate knows
+    assert [one.risk.tolist() for one in with_risk([none, none], risk)] == [[], []]
+
+
 def test_the_risk_of_many_is_asked_for_at_once(stores, risk, monkeypatch):
     """And falls to the images that it is of, however many embeddings these have."""
     store, asked, ask = stores[0], [], risk.risk
