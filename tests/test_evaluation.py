@@ -192,14 +192,8 @@ def test_differences_are_paired(pipeline: Pipeline) -> None:
     data_set = Degraded(Squares(), Dim())
     rows = {**base_rows(pipeline, data_set), **vat_rows(pipeline, data_set)}
     found = differences(rows, Bootstrap(50))
-    pairs = [
-        "vat - degraded",
-        "vat - restorer",
-        "restorer - degraded",
-        "clean + vat - clean",
-        "clean + restorer - clean",
-    ]
-    assert list(found) == pairs
+    on_degraded = ["vat - degraded", "vat - restorer", "restorer - degraded"]
+    assert list(found) == [*on_degraded, "clean + vat - clean", "clean + restorer - clean"]
     beside = differences({"dcp": rows["degraded"], "degraded": rows["degraded"], "vat": rows["vat"]}, Bootstrap(50))
     assert list(beside) == ["vat - dcp", "vat - degraded"]
     assert beside["vat - dcp"] == found["vat - degraded"]

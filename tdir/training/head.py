@@ -91,7 +91,8 @@ def train_head(config: HeadConfig, work_dir: Path, device: torch.device | str = 
     Args:
         config: the whole training.
         work_dir: where the weights go, ``<name>.pt``, ``.pth`` or ``.safetensors``, and ``<name>.json`` with the
-            command, the config, the scores, how long the training took, and the sha256 of what it began and ended with.
+            command, the config, the scores, how long the training took, and the sha256 of the weights and of those
+            that an encoder began with.
         device: where to train.
 
     Returns:

@@ -31,16 +31,8 @@ def out(program: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "size = 32\ntranslator = dict(type='vat-light', side=32)\nname = 'tiny'\n"
         "teacher = dict(score=0.0, nuq=False)\noptim = dict(steps=2, batch_size=2, warmup=1)\n"
     )
-    argv = [
-        "cifar-dark",
-        str(root / "config.py"),
-        "--seeds",
-        "0",
-        "1",
-        "--beside",
-        "identity",
-        "sci:sci_dark.safetensors",
-    ]
+    argv = ["cifar-dark", str(root / "config.py"), "--seeds", "0", "1"]
+    argv += ["--beside", "identity", "sci:sci_dark.safetensors"]
     argv += ["--work-dir", str(root / "work"), "--out", str(root / "result")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TDIR_DATA", str(root))
