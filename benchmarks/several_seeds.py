@@ -36,7 +36,7 @@ from tdir.report.records import (
 from tdir.report.tables import difference_table, headings, unread
 from tdir.training.checkpoint import LAST
 from tdir.training.config import TrainConfig, build_data
-from tdir.training.run import train
+from tdir.training.run import folders_of, reopened, train
 
 
 def trained(config: TrainConfig, work_dir: Path, device: str) -> tdir.Pipeline:
@@ -47,11 +47,9 @@ def trained(config: TrainConfig, work_dir: Path, device: str) -> tdir.Pipeline:
     """
     bundle = work_dir / f"{config.name}.tdir"
     if not bundle.exists():
-        return train(config, work_dir, (work_dir / LAST).exists(), device)[0]
-    pipeline = tdir.load(bundle, head=build_part("head", config.head), device=device)
-    if not config.made(pipeline.trained["config"]):
-        raise ConfigError(f"{bundle} was trained with other settings than {config.name} has now: remove {work_dir}")
-    return pipeline
+        begun = any((folder / LAST).exists() for folder in folders_of(config, work_dir))
+        return train(config, work_dir, begun, device)[0]
+    return reopened(config, bundle, build_part("head", config.head), device)
 
 
 def spread(values: list[float]) -> dict[str, Any]:

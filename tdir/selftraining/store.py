@@ -32,7 +32,9 @@ def content_key(parts: Mapping[str, Any]) -> str:
 
 def how_built(part: nn.Module) -> list[object]:
     """What a part is besides its weights, for a key; where these lie does not matter."""
-    settings = {k: str(v) for k, v in getattr(part, "config", {}).items() if k != "weights"}
+    # As JSON has them: a part from a bundle has lists where the one that was saved had tuples.
+    plain = json.loads(json.dumps(getattr(part, "config", {}), default=str))
+    settings = {k: str(v) for k, v in plain.items() if k != "weights"}
     # What a program does is in its file, and not in its weights alone.
     program = [part.weights_sha256] if getattr(part, "is_code", False) else []
     return [type(part).__name__, settings, *program]

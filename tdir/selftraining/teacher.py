@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from tdir.data.degradations import Degraded
 from tdir.data.images import PAD_VALUE, by_shape, pad_batch, resize_longest, to_tensor, to_uint8
 from tdir.data.sample import ImageSet, check_skipped
-from tdir.errors import DataError
+from tdir.errors import ConfigError, DataError
 from tdir.frozen import state_hash
 from tdir.heads.base import Head
 from tdir.restorers.base import Restorer
@@ -28,6 +29,7 @@ from tdir.selftraining.store import (
     how_built,
     how_degraded,
 )
+from tdir.translators.base import Translator
 
 _LOOKED_AT = 100  # images whose size is looked up for an estimate
 log = logging.getLogger("tdir")
@@ -45,6 +47,7 @@ class Teacher:
         iou: overlap for NMS.
         batch_size: images at a time.
         device: where the frozen parts run.
+        translator: gives the translated version, where one is asked for.
     """
 
     def __init__(
@@ -57,9 +60,11 @@ class Teacher:
         iou: float = 0.7,
         batch_size: int = 8,
         device: torch.device | str = "cpu",
+        translator: Translator | None = None,
     ):
         self.restorer, self.head, self.size, self.cache_dir = restorer, head, size, Path(cache_dir)
         self.score, self.iou, self.batch_size, self.device = score, iou, batch_size, device
+        self.translator = None if translator is None else translator.eval()
 
     def key(self, data_set: ImageSet, sources: tuple[str, ...]) -> str:
         """The name of the cache of a data set: weights, settings and files."""
@@ -71,6 +76,8 @@ class Teacher:
             how_built(self.head),
             self.head.classes,
         ]
+        if "translated" in sources:
+            frozen += [state_hash(self._given_translator), how_built(self._given_translator)]
         settings = [self.size, self.score, self.iou, sorted(sources), how_degraded(data_set)]
         return content_key({"files": files, "frozen": frozen, "settings": settings, "format": 4})
 
@@ -104,8 +111,8 @@ class Teacher:
 
         Args:
             data_set: the images; a truth it may hold is not looked at.
-            sources: the versions to predict on: "image", "restored", and for an oracle "original", the image before the
-                degradation was made.
+            sources: the versions to predict on: "image", "restored", "translated", and for an oracle "original", the
+                image before the degradation was made.
 
         Raises:
             DataError: if more than 1 % of the images cannot be read, the disk is too full, or there are no originals.
@@ -170,19 +177,27 @@ class Teacher:
     def _add(
         self, writer: TeacherWriter, names: list[str], versions: dict[str, list[np.ndarray]], sources: tuple[str, ...]
     ) -> None:
-        versions = {**versions, "restored": self._restored(versions["image"])}
+        versions = {**versions, "restored": self._made_of(self.restorer, versions["image"])}
+        if "translated" in sources:
+            versions["translated"] = self._made_of(self._given_translator, versions["image"], versions["restored"])
         said = {source: self._ask(versions[source]) for source in sources}
         for i, name in enumerate(names):
             answers = {source: answer[i] for source, answer in said.items()}
             writer.add(name, versions["image"][i], versions["restored"][i], answers)
 
-    def _restored(self, images: list[np.ndarray]) -> list[np.ndarray]:
-        """The restored versions of uint8 images; none is padded, as none is in use: a restorer may see it all."""
-        restored: dict[int, np.ndarray] = {}
-        for rows in by_shape(images):
-            batch = torch.stack([to_tensor(images[i]) for i in rows])
-            restored.update(zip(rows, map(to_uint8, self.restorer(batch.to(self.device)))))
-        return [restored[i] for i in range(len(images))]
+    def _made_of(self, part: nn.Module, *versions: list[np.ndarray]) -> list[np.ndarray]:
+        """What a part makes of uint8 images; none is padded, as none is in use: a restorer may see it all."""
+        made: dict[int, np.ndarray] = {}
+        for rows in by_shape(versions[0]):
+            batches = [torch.stack([to_tensor(images[i]) for i in rows]).to(self.device) for images in versions]
+            made.update(zip(rows, map(to_uint8, part(*batches))))
+        return [made[i] for i in range(len(versions[0]))]
+
+    @property
+    def _given_translator(self) -> Translator:
+        if self.translator is None:
+            raise ConfigError("the teacher was asked about translated images and has no translator: give it one")
+        return self.translator
 
     def _ask(self, images: list[np.ndarray]) -> list[Source]:
         """Predictions and embeddings on uint8 images."""

@@ -30,6 +30,7 @@ _TEACHER = {
     "dims": Range(2, whole=True),
     "neighbours": COUNT,
     "batch_size": COUNT,
+    "rounds": COUNT,
 }
 VERSIONS = ("image", "restored")
 """What the teacher can be asked about a degraded image."""
@@ -54,6 +55,8 @@ class TeacherSettings:
         align: give the classes of each version the shares that they have on the clean set, before ``score`` and the
             merge (distribution alignment); for heads that keep the probability of every class, where both sets show
             about the same.
+        rounds: trainings, one after the other, each with new weights; from the second on the pseudo-labels of degraded
+            images are what the head says of them as translated by the one before, and of no other version.
         oracle: take the labels of degraded images from the images before the degradation: how much there is to win.
         batch_size: images at a time.
         cache_dir: where caches are kept; ``None`` is a folder in the work dir.
@@ -67,6 +70,7 @@ class TeacherSettings:
     neighbours: int = 50
     sources: Sequence[str] = VERSIONS
     align: bool = False
+    rounds: int = 1
     oracle: bool = False
     batch_size: int = 8
     cache_dir: str | None = None
@@ -81,6 +85,10 @@ class TeacherSettings:
             raise ConfigError(f"teacher.cache_dir is a folder, in quotes, or None, got {self.cache_dir!r}")
         if isinstance(self.sources, str) or not self.sources:
             raise ConfigError(f"teacher.sources is a list of {' and '.join(VERSIONS)}, got {self.sources!r}")
+        if self.oracle and self.rounds > 1:
+            raise ConfigError(
+                f"teacher.rounds={self.rounds}: a second round betters labels, and an oracle has the best"
+            )
         for name in self.sources:
             if name not in VERSIONS:
                 raise ConfigError(f"teacher.sources has no {name!r}: {closest(str(name), VERSIONS)}")

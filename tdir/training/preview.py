@@ -56,7 +56,7 @@ class Figures:
         cache_bytes: the expected size of the teacher's caches of the whole sets.
         teacher_seconds: the expected time to make them.
         step_seconds: of one step.
-        steps: of the whole training.
+        steps: of the whole training, all rounds.
         training_seconds: the expected time for them.
         advice: what to change, if anything.
         unit: what pseudo-labels are counted in, a key of :data:`UNITS`.
@@ -141,7 +141,8 @@ def _figures(
 ) -> Figures:
     """The figures from both whole sets and the seconds an image of the teacher and a step took."""
     counts = len(sets[0]), len(sets[1])
-    optim, head = config.optim, teacher.head
+    optim, head, rounds = config.optim, teacher.head, config.teacher.rounds
+    again = rounds - 1
     steps = optim.steps if optim.steps is not None else (optim.epochs or 0) * -(-counts[0] // optim.batch_size)
     low, high = taught.degraded_labels, taught.clean_labels
     *occur, dropped = (row.tolist() for row in _amounts(low, head.classes))
@@ -156,11 +157,13 @@ def _figures(
         classes={name: (a, b) for name, a, b in zip(head.classes, occur, high_occur, strict=True) if a or b},
         risk_quantiles=_risk_quantiles(config, taught, head),
         risk_missing=config.teacher.nuq and taught.risk is None,
-        cache_bytes=teacher.expected_bytes(sets[0], VERSIONS) + teacher.expected_bytes(sets[1], ["image"]),
-        teacher_seconds=seconds[0] * sum(counts),
+        cache_bytes=teacher.expected_bytes(sets[0], VERSIONS)
+        + teacher.expected_bytes(sets[1], ["image"])
+        + again * teacher.expected_bytes(sets[0], ["translated"]),
+        teacher_seconds=seconds[0] * (sum(counts) + again * counts[0]),
         step_seconds=seconds[1],
-        steps=steps,
-        training_seconds=seconds[1] * steps,
+        steps=steps * rounds,
+        training_seconds=seconds[1] * steps * rounds,
         advice=[],
         unit=_UNIT[head.task],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from tdir import distributed, parts
 from tdir.data.sample import ImageSet
 from tdir.errors import ConfigError, DataError
 from tdir.heads.base import Head
-from tdir.pipeline import Pipeline
+from tdir.pipeline import Pipeline, load
 from tdir.report.records import portable
 from tdir.restorers.base import Restorer
 from tdir.selftraining.labels import Align, PseudoLabel, fit_risk, label_clean, label_degraded
@@ -56,11 +57,25 @@ def build_frozen(config: TrainConfig, device: torch.device | str = "cpu") -> tup
 
 
 def ask_teacher(
-    config: TrainConfig, restorer: Restorer, head: Head, work_dir: Path, device: torch.device | str = "cpu"
+    config: TrainConfig,
+    restorer: Restorer,
+    head: Head,
+    work_dir: Path,
+    device: torch.device | str = "cpu",
+    translator: Translator | None = None,
 ) -> Taught:
-    """Pseudo-labels and caches of both sets; the first process makes the caches, the others find them."""
+    """Pseudo-labels and caches of both sets; the first process makes the caches, the others find them.
+
+    Args:
+        config: the whole training.
+        restorer: frozen.
+        head: frozen.
+        work_dir: for the caches, unless the config names another folder.
+        device: where the frozen parts run.
+        translator: of the round before; the labels are of its images then.
+    """
     cache_dir = Path(config.teacher.cache_dir) if config.teacher.cache_dir else work_dir / "cache"
-    teacher = build_teacher(config, restorer, head, cache_dir, device)
+    teacher = build_teacher(config, restorer, head, cache_dir, device, translator)
     for turn_of_first in (True, False):
         with distributed.together():
             if distributed.is_first() is turn_of_first:
@@ -69,9 +84,14 @@ def ask_teacher(
 
 
 def build_teacher(
-    config: TrainConfig, restorer: Restorer, head: Head, cache_dir: Path, device: torch.device | str = "cpu"
+    config: TrainConfig,
+    restorer: Restorer,
+    head: Head,
+    cache_dir: Path,
+    device: torch.device | str = "cpu",
+    translator: Translator | None = None,
 ) -> Teacher:
-    """The teacher of a config.
+    """The teacher of a config, with the translator of the round before if there was one.
 
     Raises:
         ConfigError: if an alignment is wanted of a head that cannot.
@@ -83,13 +103,15 @@ def build_teacher(
             f"{head.weights_name} is for {head.task}: set teacher.align=False"
         )
     score = 0.0 if settings.align else settings.score  # which labels are sure is seen after the alignment
-    return Teacher(restorer, head, config.size, cache_dir, score, settings.iou, settings.batch_size, device)
+    return Teacher(restorer, head, config.size, cache_dir, score, settings.iou, settings.batch_size, device, translator)
 
 
 def taught_by(teacher: Teacher, config: TrainConfig, degraded_set: ImageSet, clean_set: ImageSet) -> Taught:
     """What a teacher says of these two sets, by the settings of a config."""
     settings, head = config.teacher, teacher.head
     sources = ("original",) if settings.oracle else tuple(settings.sources)
+    if teacher.translator is not None:
+        sources = ("translated",)
     clean, degraded = teacher.study_all([(clean_set, ("image",)), (degraded_set, sources)])
     risk = _fitted_risk(config, clean, len(head.classes)) if settings.nuq else None
     align: Align | None = None
@@ -145,11 +167,11 @@ def build_trainer(
 def train(
     config: TrainConfig, work_dir: Path, resume: bool = False, device: torch.device | str = "cpu"
 ) -> tuple[Pipeline, Path]:
-    """Train a translator.
+    """Train a translator, in as many rounds as the config says.
 
     Args:
         config: the whole training.
-        work_dir: checkpoints, logs, scores and the bundle go here.
+        work_dir: checkpoints, logs, scores and the bundle go here; those of rounds before the last into folders in it.
         resume: go on from the last checkpoint in it.
         device: where to train.
 
@@ -158,12 +180,56 @@ def train(
 
     Raises:
         TrainingError: if a loss is not finite.
-        ConfigError: if there is a training in ``work_dir`` already and it is not to be resumed.
+        ConfigError: if there is a training in ``work_dir`` already and it is not to be resumed, or a round in it had
+            other settings.
     """
+    folders = folders_of(config, work_dir)
     with distributed.together():
-        _check_work_dir(work_dir, resume)
+        _check_work_dir(folders, resume)
     restorer, head = build_frozen(config, device)  # on its own: ultralytics has a barrier in its import
-    taught = ask_teacher(config, restorer, head, work_dir, device)
+    translator: Translator | None = None
+    for number, folder in enumerate(folders, start=1):
+        if resume and folder != work_dir and (bundle := folder / f"{config.name}.tdir").exists():
+            translator = reopened(config, bundle, head, device).translator
+            continue
+        if len(folders) > 1:
+            log.info("round %d of %d", number, len(folders))
+        taught = ask_teacher(config, restorer, head, work_dir, device, translator)
+        pipeline, bundle = _train(config, restorer, head, taught, folder, resume and (folder / LAST).exists(), device)
+        translator = pipeline.translator
+    return pipeline, bundle
+
+
+def folders_of(config: TrainConfig, work_dir: Path) -> list[Path]:
+    """The work dirs of the rounds of a training, the whole training's own last."""
+    return [*(work_dir / f"round-{number}" for number in range(1, config.teacher.rounds)), work_dir]
+
+
+def reopened(config: TrainConfig, bundle: Path, head: Head, device: torch.device | str = "cpu") -> Pipeline:
+    """The pipeline of a bundle that a config made.
+
+    Raises:
+        ConfigError: if the bundle was trained with other settings.
+    """
+    pipeline = load(bundle, head=head, device=device)
+    if not config.made(pipeline.trained["config"]):
+        raise ConfigError(
+            f"{bundle} was trained with other settings than {config.name} has now: remove {bundle.parent}"
+        )
+    return pipeline
+
+
+def _train(
+    config: TrainConfig,
+    restorer: Restorer,
+    head: Head,
+    taught: Taught,
+    work_dir: Path,
+    resume: bool,
+    device: torch.device | str,
+) -> tuple[Pipeline, Path]:
+    """One round."""
+    work_dir.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)  # the initial weights; the order of images and lambda have keys of their own
     translator = parts.build_part("translator", config.translator)
     pipeline = Pipeline(restorer, translator, head, config.size)
@@ -186,11 +252,11 @@ def train(
     return pipeline, bundle
 
 
-def _check_work_dir(work_dir: Path, resume: bool) -> None:
+def _check_work_dir(folders: Sequence[Path], resume: bool) -> None:
     """Find out before the teacher's work whether there is what to resume, or what would be overwritten."""
-    checkpoint = work_dir / LAST
+    begun = [folder / LAST for folder in folders if (folder / LAST).exists()]
     if resume:
-        load_checkpoint(checkpoint)
-    elif checkpoint.exists() and distributed.is_first():
-        raise ConfigError(f"{checkpoint} is a training already: add --resume, or give another --work-dir")
-    work_dir.mkdir(parents=True, exist_ok=True)
+        load_checkpoint(begun[-1] if begun else folders[-1] / LAST)
+    elif begun and distributed.is_first():
+        raise ConfigError(f"{begun[-1]} is a training already: add --resume, or give another --work-dir")
+    folders[-1].mkdir(parents=True, exist_ok=True)

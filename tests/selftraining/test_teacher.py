@@ -17,12 +17,13 @@ from tdir.data.folder import Folder
 from tdir.data.images import resize_longest, to_tensor, to_uint8
 from tdir.data.sample import ImageSet
 from tdir.data.streets import Streets
-from tdir.errors import DataError
+from tdir.errors import ConfigError, DataError
 from tdir.frozen import state_hash
 from tdir.heads.base import Head
 from tdir.restorers.base import Restorer
 from tdir.selftraining.store import TeacherStore
 from tdir.selftraining.teacher import Teacher
+from tdir.translators.base import Translator
 from tests.training.scenes import write_pictures
 
 BOTH = ("image", "restored")
@@ -195,6 +196,46 @@ def test_an_oracle_hears_of_the_image_before_its_degradation(teacher, hazy):
     for i in range(len(hazy)):
         assert torch.equal(oracle.source("original", i).found.boxes, plain.source("image", i).found.boxes)
         assert np.array_equal(oracle.pixels(i)[0], resize_longest(hazy[i].image, 48))
+
+
+def translator(seed: int) -> Translator:
+    """One that moves the colours of an image, as a trained one does."""
+    torch.manual_seed(seed)
+    built = parts.translator("vat-light", side=16, dims=(4, 4, 8)).eval()
+    with torch.no_grad():
+        for value in built.parameters():
+            value.add_(torch.randn_like(value), alpha=0.3)
+    return built
+
+
+def test_a_translator_s_images_are_asked_about(teacher, hazy):
+    teacher.translator, teacher.batch_size = translator(0), 1
+    store = teacher.study(hazy, ("translated",))
+    assert store.sources() == ["translated"]
+    others = teacher.study(hazy, BOTH)
+    differ = 0
+    for i in range(len(store)):
+        image, restored = (to_tensor(version)[None] for version in store.pixels(i))
+        with torch.no_grad():
+            translated = to_tensor(to_uint8(teacher.translator(image, restored)[0]))
+            found = teacher.head.decode(teacher.head(translated[None]), score=0.3)[0]
+        torch.testing.assert_close(store.source("translated", i).found.boxes, found.boxes)
+        assert np.array_equal(store.pixels(i), others.pixels(i))  # what a translator learns from stays the same
+        differ += found.boxes.shape != others.source("restored", i).found.boxes.shape
+    assert differ > 0
+
+
+def test_another_translator_makes_another_cache_of_what_it_translates_alone(teacher, hazy):
+    teacher.translator = translator(0)
+    before = teacher.key(hazy, ("translated",)), teacher.key(hazy, BOTH)
+    teacher.translator = translator(1)
+    assert teacher.key(hazy, ("translated",)) != before[0]
+    assert teacher.key(hazy, BOTH) == before[1]
+
+
+def test_what_is_translated_needs_a_translator(teacher, hazy):
+    with pytest.raises(ConfigError, match="translated images and has no translator: give it one"):
+        teacher.study(hazy, ("translated",))
 
 
 def test_an_oracle_needs_an_original(teacher, clean):

@@ -36,6 +36,13 @@ def test_a_cache_lies_in_a_folder():
         TeacherSettings(cache_dir=5)
 
 
+def test_an_oracle_has_one_round():
+    with pytest.raises(ConfigError, match=r"teacher\.rounds=2: a second round betters labels, .*oracle"):
+        TeacherSettings(rounds=2, oracle=True)
+    with pytest.raises(ConfigError, match=r"teacher\.rounds"):
+        TeacherSettings(rounds=0)
+
+
 def test_without_a_type_a_folder_is_needed():
     with pytest.raises(ConfigError, match="needs a 'root'"):
         build_data({"split": "train"})

@@ -112,6 +112,13 @@ def test_a_sample_is_looked_at_and_the_whole_is_reckoned_with(root, tmp_path):
     assert figures["cache_bytes"] == 16 * 2 * 3 * 64 * 48
 
 
+def test_every_round_is_reckoned_with(root, tmp_path):
+    once, thrice = looked(root, tmp_path / "once"), looked(root, tmp_path / "thrice", teacher__rounds=3)
+    assert thrice["steps"] == 3 * once["steps"]
+    assert thrice["training_seconds"] == pytest.approx(thrice["steps"] * thrice["step_seconds"])
+    assert once["cache_bytes"] < thrice["cache_bytes"] < 3 * once["cache_bytes"]
+
+
 def test_an_oracle_is_previewed_as_one(root, tmp_path):
     oracle = looked(root, tmp_path / "oracle", teacher__oracle=True)
     assert oracle["risk_quantiles"] == {}

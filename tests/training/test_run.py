@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import tdir
 from tdir.errors import ConfigError, DataError, WeightsError
 from tdir.frozen import state_hash
 from tdir.training.checkpoint import LAST, load_checkpoint
+from tdir.training.config import TrainConfig
+from tdir.training.loop import STUDIED
 from tdir.training.run import ask_teacher, build_frozen, train
 from tests.training.scenes import config, write_everything, write_labelled
 
@@ -144,6 +147,60 @@ def test_the_clean_rows_need_an_image_before_the_degradation(root, tmp_path):
 def test_an_oracle_trains(root, tmp_path):
     pipeline, bundle = train(config(root, teacher__oracle=True, optim__steps=1), tmp_path)
     assert bundle.exists()
+
+
+@pytest.fixture(scope="module")
+def in_rounds(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[tdir.Pipeline, Path]:
+    """A pipeline after two rounds of twenty steps, and its work dir."""
+    work_dir = tmp_path_factory.mktemp("rounds")
+    return train(rounds(root), work_dir)[0], work_dir
+
+
+def rounds(root: Path, **changes: Any) -> TrainConfig:
+    return config(root, teacher__rounds=2, optim__steps=20, optim__lr=1e-2, **changes)
+
+
+def test_the_second_round_learns_from_the_translated_images_of_the_first(in_rounds, root):
+    pipeline, work_dir = in_rounds
+    first = tdir.load(work_dir / "round-1" / "vat.tdir", head=pipeline.head)
+    assert state_hash(first.translator) != state_hash(pipeline.translator)
+    records = [json.loads(load_checkpoint(folder / LAST)["record"]) for folder in (work_dir / "round-1", work_dir)]
+    keys = [record[STUDIED]["degraded"] for record in records]
+    assert records[0][STUDIED]["clean"] == records[1][STUDIED]["clean"]
+    once = config(root)
+    restorer, head = build_frozen(once)
+    assert ask_teacher(once, restorer, head, work_dir).degraded.key == keys[0]
+    again = ask_teacher(once, restorer, head, work_dir, translator=first.translator.eval())
+    assert again.degraded.key == keys[1]
+    assert again.degraded.sources() == ["translated"]
+
+
+def test_a_first_round_is_the_training_without_rounds(in_rounds, root, tmp_path):
+    alone, _ = train(config(root, optim__steps=20, optim__lr=1e-2), tmp_path)
+    first = tdir.load(in_rounds[1] / "round-1" / "vat.tdir", head=alone.head)
+    assert state_hash(first.translator) == state_hash(alone.translator)
+
+
+@pytest.mark.parametrize("lost", ["vat.tdir", "last.pth", "round-1/vat.tdir"])
+def test_rounds_are_resumed_where_they_stopped(in_rounds, root, tmp_path, lost):
+    pipeline, work_dir = in_rounds
+    shutil.copytree(work_dir, tmp_path / "run")
+    (tmp_path / "run" / "vat.tdir").unlink()
+    (tmp_path / "run" / lost).unlink(missing_ok=True)
+    done = tmp_path / "run" / "round-1" / "vat.tdir"
+    stamp = done.stat().st_mtime_ns if done.exists() else None
+    resumed, bundle = train(rounds(root), tmp_path / "run", resume=True)
+    assert bundle == tmp_path / "run" / "vat.tdir"
+    assert state_hash(resumed.translator) == state_hash(pipeline.translator)
+    assert stamp is None or done.stat().st_mtime_ns == stamp
+
+
+def test_rounds_of_another_training_are_neither_taken_nor_overwritten(in_rounds, root, tmp_path):
+    shutil.copytree(in_rounds[1] / "round-1", tmp_path / "round-1")
+    with pytest.raises(ConfigError, match=r"round-1/last\.pth is a training already: add --resume"):
+        train(rounds(root), tmp_path)
+    with pytest.raises(ConfigError, match=r"round-1/vat\.tdir was trained with other settings.*remove .*round-1"):
+        train(rounds(root, seed=1), tmp_path, resume=True)
 
 
 def test_a_translator_without_a_gate_trains_on_the_labels_of_restored_images(root, tmp_path):
