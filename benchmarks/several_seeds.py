@@ -34,9 +34,8 @@ from tdir.report.records import (
     portable_command,
 )
 from tdir.report.tables import difference_table, headings, unread
-from tdir.training.checkpoint import LAST
 from tdir.training.config import TrainConfig, build_data
-from tdir.training.run import folders_of, reopened, train
+from tdir.training.run import begun, reopened, train
 
 
 def trained(config: TrainConfig, work_dir: Path, device: str) -> tdir.Pipeline:
@@ -47,8 +46,7 @@ def trained(config: TrainConfig, work_dir: Path, device: str) -> tdir.Pipeline:
     """
     bundle = work_dir / f"{config.name}.tdir"
     if not bundle.exists():
-        begun = any((folder / LAST).exists() for folder in folders_of(config, work_dir))
-        return train(config, work_dir, begun, device)[0]
+        return train(config, work_dir, bool(begun(config, work_dir)), device)[0]
     return reopened(config, bundle, build_part("head", config.head), device)
 
 

@@ -141,9 +141,9 @@ def _figures(
 ) -> Figures:
     """The figures from both whole sets and the seconds an image of the teacher and a step took."""
     counts = len(sets[0]), len(sets[1])
-    optim, head, rounds = config.optim, teacher.head, config.teacher.rounds
-    again = rounds - 1
+    optim, head, again = config.optim, teacher.head, config.teacher.rounds - 1
     steps = optim.steps if optim.steps is not None else (optim.epochs or 0) * -(-counts[0] // optim.batch_size)
+    steps *= config.teacher.rounds
     low, high = taught.degraded_labels, taught.clean_labels
     *occur, dropped = (row.tolist() for row in _amounts(low, head.classes))
     *high_occur, _ = (row.tolist() for row in _amounts(high, head.classes))
@@ -162,8 +162,8 @@ def _figures(
         + again * teacher.expected_bytes(sets[0], ["translated"]),
         teacher_seconds=seconds[0] * (sum(counts) + again * counts[0]),
         step_seconds=seconds[1],
-        steps=steps * rounds,
-        training_seconds=seconds[1] * steps * rounds,
+        steps=steps,
+        training_seconds=seconds[1] * steps,
         advice=[],
         unit=_UNIT[head.task],
     )

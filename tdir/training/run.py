@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -183,9 +182,9 @@ def train(
         ConfigError: if there is a training in ``work_dir`` already and it is not to be resumed, or a round in it had
             other settings.
     """
-    folders = folders_of(config, work_dir)
+    folders = _folders(config, work_dir)
     with distributed.together():
-        _check_work_dir(folders, resume)
+        _check_work_dir(config, work_dir, resume)
     restorer, head = build_frozen(config, device)  # on its own: ultralytics has a barrier in its import
     translator: Translator | None = None
     for number, folder in enumerate(folders, start=1):
@@ -200,7 +199,12 @@ def train(
     return pipeline, bundle
 
 
-def folders_of(config: TrainConfig, work_dir: Path) -> list[Path]:
+def begun(config: TrainConfig, work_dir: Path) -> list[Path]:
+    """The checkpoints of a training that are there already, that of its latest round last."""
+    return [folder / LAST for folder in _folders(config, work_dir) if (folder / LAST).exists()]
+
+
+def _folders(config: TrainConfig, work_dir: Path) -> list[Path]:
     """The work dirs of the rounds of a training, the whole training's own last."""
     return [*(work_dir / f"round-{number}" for number in range(1, config.teacher.rounds)), work_dir]
 
@@ -229,7 +233,6 @@ def _train(
     device: torch.device | str,
 ) -> tuple[Pipeline, Path]:
     """One round."""
-    work_dir.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)  # the initial weights; the order of images and lambda have keys of their own
     translator = parts.build_part("translator", config.translator)
     pipeline = Pipeline(restorer, translator, head, config.size)
@@ -252,11 +255,12 @@ def _train(
     return pipeline, bundle
 
 
-def _check_work_dir(folders: Sequence[Path], resume: bool) -> None:
+def _check_work_dir(config: TrainConfig, work_dir: Path, resume: bool) -> None:
     """Find out before the teacher's work whether there is what to resume, or what would be overwritten."""
-    begun = [folder / LAST for folder in folders if (folder / LAST).exists()]
+    checkpoints = begun(config, work_dir)
     if resume:
-        load_checkpoint(begun[-1] if begun else folders[-1] / LAST)
-    elif begun and distributed.is_first():
-        raise ConfigError(f"{begun[-1]} is a training already: add --resume, or give another --work-dir")
-    folders[-1].mkdir(parents=True, exist_ok=True)
+        load_checkpoint(checkpoints[-1] if checkpoints else work_dir / LAST)
+    elif checkpoints and distributed.is_first():
+        raise ConfigError(f"{checkpoints[-1]} is a training already: add --resume, or give another --work-dir")
+    for folder in _folders(config, work_dir):
+        folder.mkdir(parents=True, exist_ok=True)
