@@ -12,5 +12,5 @@ clean = dict(type="camvid", root="camvid", split="train")
 val = dict(type="camvid", root="camvid", split="val", degradation=_dark)
 objective = dict(clean_task=3.0, clean_through_gate=1.0)
 teacher = dict(score=0.5, epsilon=0.9)
-optim = dict(steps=250, batch_size=4)
+optim = dict(steps=500, batch_size=4)
 name = "sci_deeplab_camvid_dark"
