@@ -35,6 +35,7 @@ from tdir.errors import ConfigError, DataError, ShapeError
 MINIMUM = 8
 """The fewest clean predictions that give a split and a neighbourhood at all; ranks are only fine from a few hundred."""
 _SAME = 1e-6  # closer than this, in standardised units, two embeddings are the same one up to rounding
+_TIED = 1e-9  # closer than this, two logarithms of totals are the same one up to rounding, which depends on the batch
 _FEWEST_IMAGES = 3  # one held out, one to estimate from, one to choose the bandwidth with
 _CHUNK = 4096  # rows at a time, so that memory does not grow with the data set
 
@@ -187,8 +188,8 @@ class NUQ:
         parts = [self._parts(chunk, fitted) for chunk in rows.split(_CHUNK)]
         aleatoric, epistemic, log_total = (torch.cat(part) for part in zip(*parts, strict=True))
         # The middle of the ranks on a tie, so that equal predictions sit at the median and not at an end.
-        below = torch.searchsorted(state.held_out, log_total)
-        upto = torch.searchsorted(state.held_out, log_total, right=True)
+        below = torch.searchsorted(state.held_out, log_total - _TIED)
+        upto = torch.searchsorted(state.held_out, log_total + _TIED, right=True)
         total = (below + upto) / (2 * len(state.held_out))
         return Risk(*(part.to(device, torch.float32) for part in (aleatoric, epistemic, total)))
 

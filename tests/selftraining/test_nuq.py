@@ -172,6 +172,13 @@ def test_risk_does_not_depend_on_the_batch(fitted: NUQ) -> None:
     assert torch.allclose(together.epistemic, torch.cat([r.epistemic for r in alone]), atol=1e-4)
 
 
+def test_what_the_ranks_were_made_of_ties_with_itself_up_to_rounding(fitted: NUQ) -> None:
+    embeddings = clusters(1500, seed=0)[0].double()  # a fifth of them are those that the ranks were made of
+    rounded = embeddings * (1 + 1e-14)
+    assert not torch.equal(fitted._parts(embeddings, False)[2], fitted._parts(rounded, False)[2])
+    assert torch.equal(fitted.risk(embeddings).total, fitted.risk(rounded).total)
+
+
 @pytest.mark.parametrize("factor", [1.5, 3.0])
 def test_outliers_are_epistemic_and_rank_above(fitted: NUQ, factor: float) -> None:
     usual, outlying = fitted.risk(clusters(200, seed=3)[0]), fitted.risk(clusters(200, seed=3, spread=factor)[0])
