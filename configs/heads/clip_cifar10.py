@@ -17,7 +17,7 @@ by = dict(
         "a good photo of a {}.",
         "a photo of the {}.",
     ],
-    optim=dict(steps=4500, batch_size=64, lr=5e-4, weight_decay=0.05, warmup=200, ema=0.998, precision="bf16"),
+    optim=dict(steps=4500, batch_size=64, lr=5e-4, weight_decay=0.05, warmup=200, ema=0.998, precision="fp32"),
 )
 train = dict(type="cifar10", root="cifar10", split="train")
 val = dict(type="cifar10", root="cifar10", split="test")

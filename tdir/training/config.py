@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from tdir.registry import DATASETS, DEGRADATIONS, closest
 from tdir.report.records import portable
 from tdir.structures import Detections
 from tdir.training.objective import ObjectiveSettings
-from tdir.training.optim import OptimSettings
+from tdir.training.optim import AUTO, OptimSettings
 
 Settings = TypeVar("Settings")
 _TEACHER = {
@@ -211,10 +211,12 @@ class TrainConfig:
     def made(self, trained: Mapping[str, Any]) -> bool:
         """Whether a bundle with this record of its training, ``trained["config"]``, is what this config makes.
 
-        A setting that is younger than the bundle was at its default.
+        A setting that is younger than the bundle was at its default. Precision "auto" makes bundles of any precision.
         """
-        theirs = TrainConfig.from_dict(trained).record()
-        return json.dumps(portable(theirs)) == json.dumps(portable(self.record()))
+        theirs = TrainConfig.from_dict(trained)
+        if self.optim.precision == AUTO:
+            theirs = replace(theirs, optim=replace(theirs.optim, precision=AUTO))
+        return json.dumps(portable(theirs.record())) == json.dumps(portable(self.record()))
 
 
 def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> dict[str, Any]:

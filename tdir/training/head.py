@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,8 @@ def train_head(config: HeadConfig, work_dir: Path, device: torch.device | str = 
         TrainingError: if a loss is not finite.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
+    if not isinstance(config.by, UltralyticsTraining):  # whose settings are its own
+        config = replace(config, by=replace(config.by, optim=config.by.optim.on(device)))  # what is recorded
     sets = {split: readable(build_data(getattr(config, split)))[0] for split in ("train", "val")}
     file = work_dir / f"{config.name}{config.by.suffix}"
     started = time.perf_counter()

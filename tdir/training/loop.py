@@ -77,7 +77,7 @@ class Trainer:
         self.device = torch.device(device)
         if settings.precision == "fp16" and self.device.type == "cpu":
             raise ConfigError("precision 'fp16' needs a GPU: use 'bf16' on a CPU")
-        self.objective, self.batches, self.settings = objective.to(self.device), batches, settings
+        self.objective, self.batches, self.settings = objective.to(self.device), batches, settings.on(self.device)
         self.work_dir, self.hooks = Path(work_dir), list(hooks)
         self.checkpoint_every = checkpoint_every
         self.world = distributed.world_size()

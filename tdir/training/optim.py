@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -22,6 +22,7 @@ _RANGES = {
     "clip": POSITIVE,
     "ema": Range(0, 1, with_most=False),
 }
+AUTO = "auto"
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -40,7 +41,7 @@ class OptimSettings:
         schedule: "cosine" or, as in the paper, "constant".
         clip: the largest gradient norm.
         ema: decay of the averaged weights, which are what is kept; 0 keeps the last ones.
-        precision: "fp32", "bf16" or "fp16" (GPU only).
+        precision: "fp32", "bf16", "fp16" (GPU only), or "auto" for bf16 where it is fast and fp32 elsewhere.
 
     Raises:
         ConfigError: if a value is out of range.
@@ -66,10 +67,14 @@ class OptimSettings:
         length = "epochs" if self.steps is None else "steps"
         for name, allowed in {length: COUNT, **_RANGES}.items():
             allowed.check(f"optim.{name}", getattr(self, name))
-        if self.precision not in PRECISIONS:
-            raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        if self.precision not in (AUTO, *PRECISIONS):
+            raise ConfigError(f"precision must be one of {', '.join((AUTO, *PRECISIONS))}, got {self.precision!r}")
         if self.schedule not in ("cosine", "constant"):
             raise ConfigError(f"schedule must be 'cosine' or 'constant', got {self.schedule!r}")
+
+    def on(self, device: torch.device | str) -> OptimSettings:
+        """These settings with the precision that "auto" stands for on a device."""
+        return replace(self, precision=_fast_precision(torch.device(device))) if self.precision == AUTO else self
 
     def learning_rate(self, step: int, steps: int) -> float:
         """The learning rate of a step of a training of ``steps``."""
@@ -79,6 +84,15 @@ class OptimSettings:
             return self.lr
         progress = (step - self.warmup) / max(1, steps - self.warmup)
         return self.lr * (self.last_lr + (1 - self.last_lr) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def _fast_precision(device: torch.device) -> str:
+    """bf16 on a GPU from Ampere on and on a CPU with AMX; other CPUs emulate it, which is slower than fp32."""
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+    return "bf16" if fast else "fp32"
 
 
 class Average:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,7 @@ def train_restorer(config: RestorerConfig, work_dir: Path, device: torch.device 
         DataError: if more than 1 % of the images of a set cannot be read.
         TrainingError: if the loss is not finite.
     """
+    config = replace(config, optim=config.optim.on(device))  # what is recorded
     torch.manual_seed(config.seed)
     restorer = build_trainable(config.restorer).to(device)
     pairs = read_pairs(config.pairs, config.size, config.crop)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -182,6 +182,7 @@ def train(
         ConfigError: if there is a training in ``work_dir`` already and it is not to be resumed, or a round in it had
             other settings.
     """
+    config = replace(config, optim=config.optim.on(device))  # what is recorded, and compared by a resumed training
     folders = _folders(config, work_dir)
     with distributed.together():
         _check_work_dir(config, work_dir, resume)

@@ -33,7 +33,7 @@ def fit(
     Raises:
         TrainingError: if a loss is not finite.
     """
-    steps, precision = settings.steps or 0, PRECISIONS[settings.precision]
+    steps, precision = settings.steps or 0, PRECISIONS[settings.on(device).precision]
     kind = torch.device(device).type
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=settings.lr, weight_decay=settings.weight_decay)
@@ -68,6 +68,6 @@ def check_steps(settings: OptimSettings) -> None:
     """Raise a ConfigError unless :func:`fit` takes these settings."""
     if settings.steps is None or settings.precision == "fp16":
         raise ConfigError(
-            f"such a training is one of optim.steps in fp32 or bf16, got steps={settings.steps}, "
+            f"such a training is one of optim.steps in fp32, bf16 or auto, got steps={settings.steps}, "
             f"precision={settings.precision!r}"
         )

@@ -126,7 +126,7 @@ def test_what_has_no_class_is_refused(tmp_path: Path) -> None:
     [
         (lambda: training(1, cut=1.5), r"by\.cut is a number in \[0, 1\], got 1\.5"),
         (lambda: OpenCLIPTraining(TINY, ["a photo"]), "templates is a list of texts"),
-        (lambda: OpenCLIPTraining(TINY, optim=OptimSettings(None, 3)), "one of optim.steps in fp32 or bf16"),
+        (lambda: OpenCLIPTraining(TINY, optim=OptimSettings(None, 3)), "one of optim.steps in fp32, bf16 or auto"),
         (
             lambda: training(1, {**TINY, "embed": 3}).train({}, 16, 0, Path("none"), "cpu"),
             "open_clip cannot build the network of the training: .*embed",

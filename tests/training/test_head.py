@@ -54,6 +54,13 @@ def test_it_trains_a_detector_that_a_head_opens(tmp_path, kind):
     assert str(Path(__file__).parents[2]).encode() not in inside
 
 
+def test_the_precision_that_a_processor_chose_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    by = TorchvisionTraining("mobilenet_v3_small_fpn", OptimSettings(steps=1, batch_size=2, precision="auto"))
+    file = train_head(HeadConfig(by, scenes(4), scenes(2, "val"), size=96), tmp_path)
+    assert json.loads(file.with_suffix(".json").read_text())["config"]["by"]["optim"]["precision"] == "bf16"
+
+
 def test_torchvision_learns_scenes_by_heart(tmp_path):
     """Two scenes: after training the detector finds most of what it found nothing of before."""
     # MobileNet's batch norms take in a hundredth of each step: fewer steps leave them far from what the network sees.

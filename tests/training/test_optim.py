@@ -32,12 +32,27 @@ def test_there_may_be_no_warm_up():
     assert OptimSettings(steps=20, lr=3.0, warmup=0).learning_rate(0, 20) == 3.0
 
 
+@pytest.mark.parametrize(("has_it", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_auto_is_bf16_where_that_is_fast(monkeypatch, has_it, precision):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_it)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_it or including_emulation)
+    auto = OptimSettings(steps=20, lr=0.5, precision="auto")
+    for device in ("cpu", torch.device("cpu"), "cuda"):
+        assert auto.on(device) == OptimSettings(steps=20, lr=0.5, precision=precision)
+    assert auto.on("mps").precision == "fp32"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_precision_that_is_named_is_kept(precision):
+    assert OptimSettings(precision=precision).on("cpu").precision == precision
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"epochs": 3}, r"give steps or epochs, and None for the other, got steps=\d+, epochs=3"),
         ({"steps": None}, "give steps or epochs, and None for the other, got steps=None, epochs=None"),
-        ({"precision": "fp8"}, "precision must be one of fp32, bf16, fp16, got 'fp8'"),
+        ({"precision": "fp8"}, "precision must be one of auto, fp32, bf16, fp16, got 'fp8'"),
         ({"schedule": "linear"}, "schedule must be 'cosine' or 'constant', got 'linear'"),
         ({"steps": 2.5}, r"optim\.steps is a whole number from 1, got 2\.5"),
         ({"steps": None, "epochs": 0}, r"optim\.epochs is a whole number from 1, got 0"),

@@ -58,6 +58,18 @@ def test_the_same_seed_gives_the_same_weights(root, tmp_path):
     assert first == again != other
 
 
+def test_the_precision_that_a_processor_chose_is_recorded(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    optim = OptimSettings(steps=2, batch_size=2)
+    files = [
+        train_restorer(settings(root, optim=replace(optim, precision=precision)), tmp_path / precision)
+        for precision in ("auto", "bf16", "fp32")
+    ]
+    chosen, named, other = (json.loads(file.with_suffix(".json").read_text()) for file in files)
+    assert chosen["config"] == named["config"] != other["config"]
+    assert chosen["sha256"] == named["sha256"] != other["sha256"]
+
+
 def test_a_share_of_the_squares_is_to_be_left_alone(root):
     config = settings(root, left_alone=0.5)
     pairs = read_pairs(config.pairs, config.size, config.crop)
@@ -88,7 +100,7 @@ def test_narrow_images_are_left_out(root, caplog):
         ({"crop": 0}, "crop is a whole number from 1, got 0"),
         ({"left_alone": 2}, r"left_alone is a number in \[0, 1\], got 2"),
         ({"pairs": {"type": "folder", "root": "."}}, "pairs needs a 'degradation'"),
-        ({"optim": OptimSettings(steps=None, epochs=3)}, "is one of optim.steps in fp32 or bf16, got steps=None"),
+        ({"optim": OptimSettings(steps=None, epochs=3)}, "is one of optim.steps in fp32, bf16 or auto, got steps=None"),
     ],
 )
 def test_a_wrong_setting_is_named(root, changes, message):

@@ -105,6 +105,26 @@ def test_how_it_was_trained_is_in_the_bundle_and_beside_it(trained, root, monkey
     assert opened.trained["config"]["objective"] == record["objective"]
 
 
+@pytest.mark.parametrize(("amx", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_the_precision_that_a_processor_chose_is_recorded_and_resumed(root, tmp_path, monkeypatch, amx, precision):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    wanted = config(root, optim__steps=2, optim__precision="auto")
+    pipeline, bundle = train(wanted, tmp_path)
+    trained_with = pipeline.trained["config"]
+    assert trained_with["optim"]["precision"] == precision
+    assert wanted.made(trained_with)
+    named, _ = train(config(root, optim__steps=2, optim__precision=precision), tmp_path / "named")
+    assert state_hash(pipeline.translator) == state_hash(named.translator)
+
+    bundle.unlink()
+    train(wanted, tmp_path, resume=True)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: not amx)
+    with pytest.raises(ConfigError, match=f"optim.precision={precision}, now "):
+        train(wanted, tmp_path, resume=True)
+    monkeypatch.setenv("TDIR_WEIGHTS", str(root))
+    assert tdir.load(bundle).trained["config"]["optim"]["precision"] == precision
+
+
 def test_the_frozen_parts_are_the_files_still(trained, root):
     pipeline = trained[0]
     restorer, head = build_frozen(config(root))
