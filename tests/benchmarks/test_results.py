@@ -37,7 +37,7 @@ def test_weights_of_one_name_are_the_same_in_every_result() -> None:
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
-        ("sci_clip_cifar_dark", [("clean", "top1"), ("low light", "top1"), ("low light", "auc")]),
+        ("on_the_way/cifar_dark_second_head", [("clean", "top1"), ("low light", "top1"), ("low light", "auc")]),
         ("sci_medium_clip_cifar_dark", [("clean", "top1"), ("low light", "top1"), ("low light", "auc")]),
         ("sci_deeplab_camvid_dark", [(gamma, "miou") for gamma in ("1", "2", "6", "10")]),
     ],
