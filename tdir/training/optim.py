@@ -87,7 +87,7 @@ class OptimSettings:
 
 
 def _fast_precision(device: torch.device) -> str:
-    """bf16 on a GPU from Ampere on and on a CPU with AMX; other CPUs emulate it, which is slower than fp32."""
+    """bf16 on a GPU from Ampere on and on a CPU with AMX; other CPUs are slower in it than in fp32, or emulate it."""
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
