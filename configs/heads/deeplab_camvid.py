@@ -1,4 +1,4 @@
-"""A DeepLabV3+ on the MobileNetV2 of segmentation-models-pytorch, on CamVid by day; half an hour on one CPU core."""
+"""A DeepLabV3+ on the MobileNetV2 of segmentation-models-pytorch, on CamVid by day; 18 to 25 minutes of two cores."""
 
 by = dict(
     type="smp",
