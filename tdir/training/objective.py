@@ -31,6 +31,8 @@ class ObjectiveSettings:
             in haze (benchmarks/README.md).
         cycle_side: the cycle is closed on copies with this longest side, pixels; ``None`` for the full size.
         clean_task: weight of the head's loss on translated clean images (eq. 8, first term).
+        identity: weight of |I_HQ - T_A(I_HQ)|, which keeps clean images what they are (CycleGAN, Zhu et al. 2017,
+            section 5.2; not in VaT); the way through the gate, where they take it, is held to it as well.
         degraded_task: w_LQ, weight of the degraded labels on the mix (eq. 8, second term).
         mixed_clean_task: w_HQ, weight of the clean labels on the mix.
         alpha: lambda ~ Beta(alpha, alpha); 1 is uniform. ``None`` switches the mix off: lambda is 1.
@@ -46,6 +48,7 @@ class ObjectiveSettings:
     cycle: float = 0.0
     cycle_side: int | None = None
     clean_task: float = 1.0
+    identity: float = 0.0
     degraded_task: float = 1.0
     mixed_clean_task: float = 1.0
     alpha: float | None = 1.0
@@ -60,7 +63,7 @@ class ObjectiveSettings:
         for name, kind in (("background", Background), ("uncertainty", Mode), ("lambda_per", LambdaPer)):
             if getattr(self, name) not in get_args(kind):
                 raise ConfigError(f"objective.{name}: {getattr(self, name)!r} is none of {', '.join(get_args(kind))}")
-        for name in ("cycle", "clean_task", "degraded_task", "mixed_clean_task", "mix_power", "eta"):
+        for name in ("cycle", "clean_task", "identity", "degraded_task", "mixed_clean_task", "mix_power", "eta"):
             NOT_NEGATIVE.check(f"objective.{name}", getattr(self, name))
         SHARE.check("objective.clean_through_gate", self.clean_through_gate)
         for name, allowed in (("alpha", POSITIVE), ("cycle_side", COUNT)):
@@ -107,6 +110,7 @@ class VaTObjective(nn.Module):
         total = (
             weights.cycle * (terms.get("cycle_degraded", 0) + terms.get("cycle_clean", 0))
             + weights.clean_task * terms["clean"]
+            + weights.identity * terms.get("identity", 0)
             + weights.degraded_task * terms["mix_degraded"]
             + weights.mixed_clean_task * terms["mix_clean"]
         )
@@ -126,7 +130,10 @@ class VaTObjective(nn.Module):
         }
 
     def _task_terms(self, fused: Tensor, batch: Batch, step: int) -> dict[str, Tensor]:
-        """The head's loss on T_A(I_HQ) and, against both label sets, on T_A(I_mix), in one pass (eq. 7, 8)."""
+        """The head's loss on T_A(I_HQ) and, against both label sets, on T_A(I_mix), in one pass (eq. 7, 8).
+
+        With them what T_A changes in I_HQ, where that has a weight.
+        """
         settings, count = self.settings, len(fused)
         share = self._share(step, fused)
         mixed = mix(fused, batch.clean, share)
@@ -146,7 +153,10 @@ class VaTObjective(nn.Module):
         high = high * (1 - share) ** settings.mix_power * self._certainty(batch.clean_uncertainty)
         # A batch without any label has no task loss, and still needs a way back to the weights: in every process alike.
         attached = 0 * translated.sum()
-        return {"clean": clean.mean() + attached, "mix_degraded": low.mean(), "mix_clean": high.mean()}
+        terms = {"clean": clean.mean() + attached, "mix_degraded": low.mean(), "mix_clean": high.mean()}
+        if settings.identity:
+            terms["identity"] = _masked_l1(batch.clean, translated[:count], batch.clean_mask)
+        return terms
 
     def _labels_on_mix(self, batch: Batch, mask: Tensor) -> tuple[Sequence[Prediction], Sequence[Prediction | None]]:
         """Y_LQ and Y_HQ for the mix: the other image's objects are in the picture too, so they are no background."""

@@ -22,6 +22,7 @@ HEIGHT, WIDTH = 48, 64
 TERMS = {
     "cycle": ("cycle_degraded", "cycle_clean"),
     "clean_task": ("clean",),
+    "identity": ("identity",),
     "degraded_task": ("mix_degraded",),
     "mixed_clean_task": ("mix_clean",),
 }
@@ -79,7 +80,7 @@ def moved(label: Detections, by: float) -> Detections:
 
 
 def test_the_total_is_the_weighted_sum_of_the_terms(head, batch):
-    weights = {"cycle": 0.3, "clean_task": 0.7, "degraded_task": 1.9, "mixed_clean_task": 2.3}
+    weights = {"cycle": 0.3, "clean_task": 0.7, "identity": 1.1, "degraded_task": 1.9, "mixed_clean_task": 2.3}
     losses = objective(head, **weights)(batch, 3)
     assert losses.terms.keys() == {term for terms in TERMS.values() for term in terms}
     assert all(value > 0 for value in losses.terms.values())
@@ -113,7 +114,7 @@ def test_no_cycle_builds_no_inverse(head, batch):
     built = objective(head, cycle=0)
     assert built.inverse is None
     assert not any(name.startswith("inverse") for name in built.state_dict())
-    assert built(batch, 0).terms.keys() == {"clean", "mix_degraded", "mix_clean"}
+    assert built(batch, 0).terms.keys() == {"clean", "identity", "mix_degraded", "mix_clean"}
 
 
 def test_the_cycle_is_the_mean_distance_over_the_image(head, batch):
@@ -160,6 +161,21 @@ def test_the_clean_term_is_the_head_s_loss_on_what_is_image(head, batch):
     targets = [label.with_ignored(strip) for label, strip in zip(batch.clean_labels, strips)]
     expected = head.loss(head(batch.clean), targets, "ignore_dropped")
     assert built(batch, 0).terms["clean"].item() == pytest.approx(expected.mean().item(), rel=1e-4)
+
+
+def test_what_clean_images_lose_of_themselves_is_a_distance_over_the_image(head, batch):
+    for share in (0.0, 1.0):
+        built = objective(head, clean_through_gate=share)
+        given = built.translator.fuse(batch.clean, batch.clean_restored) if share else batch.clean
+        changed = (built.translator.translate(given) - batch.clean)[..., :40, :56].abs().mean().item()
+        assert built(batch, 0).terms["identity"].item() == pytest.approx(changed)
+        assert changed > 0.01
+    untrained = objective(head, shaken=False, clean_through_gate=0.0)
+    assert untrained(batch, 0).terms["identity"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_distance_is_not_looked_at_without_a_weight(head, batch):
+    assert "identity" not in objective(head, identity=0.0)(batch, 0).terms
 
 
 def test_the_power_of_lambda_in_the_weights_is_a_setting(head, batch):
@@ -266,14 +282,14 @@ def test_uncertainty_weighs_each_image(head, batch, mode, low, high):
         assert weighted["clean"] == plain["clean"]
 
 
-@pytest.mark.parametrize("cycle", [0.0, 1.0])
-def test_a_batch_without_any_label_can_be_trained_on(head, batch, cycle):
+@pytest.mark.parametrize(("cycle", "identity"), [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
+def test_a_batch_without_any_label_can_be_trained_on(head, batch, cycle, identity):
     empty = replace(batch, degraded_labels=[boxes(), boxes()], clean_labels=[boxes(), boxes()])
-    built = objective(head, cycle=cycle)
+    built = objective(head, cycle=cycle, identity=identity)
     losses = built(empty, 0)
     assert losses.terms["clean"] == losses.terms["mix_degraded"] == losses.terms["mix_clean"] == 0
     found = gradients(built, empty)
-    assert any(value.abs().sum() > 0 for value in found.values()) is bool(cycle)
+    assert any(value.abs().sum() > 0 for value in found.values()) is bool(cycle or identity)
 
 
 @pytest.mark.parametrize(
