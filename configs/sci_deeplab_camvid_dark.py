@@ -10,7 +10,7 @@ head = dict(type="deeplab", weights="deeplab_camvid.safetensors", dice=1.0)
 degraded = dict(type="camvid", root="camvid", split="train", degradation=_dark)
 clean = dict(type="camvid", root="camvid", split="train")
 val = dict(type="camvid", root="camvid", split="val", degradation=_dark)
-# Labels of its own cannot tell the head what of the day it loses; the distance of the clean frames to themselves can.
+# The loss against the head's own labels does not show what a day loses, so clean frames are held to themselves as well.
 objective = dict(clean_task=3.0, identity=10.0, clean_through_gate=1.0)
 teacher = dict(score=0.5, epsilon=0.9)
 optim = dict(steps=500, batch_size=4)

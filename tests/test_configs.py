@@ -51,6 +51,7 @@ def test_a_config_that_raises_is_named(tmp_path: Path) -> None:
         ({"optim.steps": 0}, r"optim\.steps is a whole number from 1, got 0"),
         ({"objective.background": "ignore-unclaimed"}, "is none of"),
         ({"objective.clean_through_gate": 2}, r"objective\.clean_through_gate is a number in \[0, 1\], got 2"),
+        ({"objective.identity": -1}, r"objective\.identity is a number from 0, got -1"),
         ({"objective.alpha": 0}, r"objective\.alpha is a number above 0, got 0"),
         ({"objective.cycle_side": 0}, r"objective\.cycle_side is a whole number from 1, got 0"),
         ({"teacher.score": 25}, r"teacher\.score is a number in \[0, 1\], got 25"),

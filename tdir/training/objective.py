@@ -31,8 +31,8 @@ class ObjectiveSettings:
             in haze (benchmarks/README.md).
         cycle_side: the cycle is closed on copies with this longest side, pixels; ``None`` for the full size.
         clean_task: weight of the head's loss on translated clean images (eq. 8, first term).
-        identity: weight of |I_HQ - T_A(I_HQ)|, which keeps clean images what they are (CycleGAN, Zhu et al. 2017,
-            section 5.2; not in VaT); the way through the gate, where they take it, is held to it as well.
+        identity: weight of |I_HQ - T_A(I_HQ)|, which keeps clean images what they are; the gate, where they go through
+            it, is held to that as well. Not in VaT: the identity loss of CycleGAN (Zhu et al., ICCV 2017, section 5.2).
         degraded_task: w_LQ, weight of the degraded labels on the mix (eq. 8, second term).
         mixed_clean_task: w_HQ, weight of the clean labels on the mix.
         alpha: lambda ~ Beta(alpha, alpha); 1 is uniform. ``None`` switches the mix off: lambda is 1.
