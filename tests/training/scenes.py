@@ -26,7 +26,7 @@ OBJECTIVE: dict[str, Any] = {
     "cycle": 1.0,
     "cycle_side": None,
     "clean_task": 1.0,
-    "identity": 1.0,
+    "identity": 0.0,
     "degraded_task": 1.0,
     "mixed_clean_task": 1.0,
     "alpha": 1.0,
